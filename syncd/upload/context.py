@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from syncd.upload.job_queue import JobQueue
+from syncd.upload.source import FileOpener
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,4 +39,5 @@ class WorkerContext:
     random: Callable[[], float]
     folder_policy: Callable[[str], FolderPolicy]
     """Returns the current rules of a folder; a reload may change them."""
+    opener: FileOpener = field(default_factory=FileOpener)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from syncd.core.model import Session, Stored
 from syncd.core.states import Outcome, State
-from syncd.store.records import CancelledJob, Job, StoredContent
+from syncd.store.records import CancelledJob, ContentQuery, ContentRecords, Job
 
 T = TypeVar("T")
 
@@ -79,20 +79,11 @@ class JobQueue(Protocol):
     async def shift_due_times(self, seconds: float) -> None:
         """Move all due times back by ``seconds``, because the wall clock was set back."""
 
-    async def content(self, remote_id: int, key: str) -> StoredContent | None:
-        """Return the record of a content on the remote, or None."""
-
-    async def uploaded_before(self, key: str, sha256: str | None) -> list[StoredContent]:
-        """Return the records of this content on all remotes.
-
-        The search uses ``sha256``, or ``key`` if ``sha256`` is None.
-        """
+    async def content_records(self, query: ContentQuery) -> ContentRecords:
+        """Return what is known of a content; calls at the same time share their statements."""
 
     async def forget_content(self, remote_id: int, key: str) -> None:
         """Record that the remote no longer has a content."""
-
-    async def session(self, remote_id: int, key: str) -> Session | None:
-        """Return the unfinished upload session of a content with its acknowledged chunks, or None."""
 
     async def save_session(self, remote_id: int, key: str, session: Session) -> None:
         """Save a session; it replaces an earlier session of the content."""

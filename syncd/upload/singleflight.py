@@ -4,7 +4,9 @@ The first job with a content is the leader. Other jobs with the same content wai
 the content, and they send no chunk.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from syncd.core.text import printable
 from syncd.store.records import Job
@@ -22,6 +24,13 @@ class AlreadyInFlightError(Exception):
         self.key = key
 
 
+@dataclass(eq=False, slots=True)
+class LookUp:
+    """A look-up of a content in the store; ``outdated`` if an upload of the content has ended since it began."""
+
+    outdated: bool = False
+
+
 class InFlightUploads:
     """The contents that are being uploaded to one remote, each with its leader.
 
@@ -34,6 +43,7 @@ class InFlightUploads:
         self._clock = clock
         self._leaders: dict[str, Job] = {}
         self._followed: set[str] = set()
+        self._look_ups: dict[str, list[LookUp]] = {}
 
     def lead(self, job: Job, key: str) -> None:
         """Make ``job`` the leader of a content; :class:`AlreadyInFlightError` if it has a leader."""
@@ -41,11 +51,26 @@ class InFlightUploads:
             raise AlreadyInFlightError(key, leader)
         self._leaders[key] = job
 
+    @contextmanager
+    def looking_up(self, key: str) -> Iterator[LookUp]:
+        """Note during the context whether an upload of this content ends, which outdates what was looked up."""
+        look_up = LookUp()
+        look_ups = self._look_ups.setdefault(key, [])
+        look_ups.append(look_up)
+        try:
+            yield look_up
+        finally:
+            look_ups.remove(look_up)
+            if not look_ups and self._look_ups.get(key) is look_ups:
+                del self._look_ups[key]
+
     def stop_leading(self, job: Job) -> list[str]:
         """End the lead of ``job``; return the contents whose waiting jobs must be woken."""
         led = [key for key, leader in self._leaders.items() if leader is job]
         for key in led:
             del self._leaders[key]
+            for look_up in self._look_ups.get(key, ()):
+                look_up.outdated = True
         awaited = [key for key in led if key in self._followed]
         self._followed.difference_update(awaited)
         return awaited

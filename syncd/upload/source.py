@@ -1,8 +1,8 @@
 """Reads the file to upload: opens it safely, hashes it once, and checks each read.
 
 The bytes that are sent are the bytes that were hashed. Hashing records a checksum of each block, and a block that is
-read for sending must have the same checksum. The fingerprint is compared before and after. A small file is read once
-and sent from memory.
+read for sending must have the same checksum. The fingerprint is compared before and after. A small file is read once,
+several files in one hop to a thread, and sent from memory.
 """
 
 import asyncio
@@ -12,10 +12,12 @@ import os
 import threading
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from syncd.core.errors import Failure, FileChanged, FileGone, FileInUse, FileUnreadable, NotUploadable
+from syncd.asyncio_tools import Batcher
+from syncd.core.errors import FileChanged, FileGone, FileInUse, FileUnreadable, NotUploadable
 from syncd.core.model import Content, Fingerprint
 from syncd.core.states import IN_USE
 from syncd.platform.file_info import read_at
@@ -26,6 +28,9 @@ from syncd.remotes.base import Hasher
 IN_MEMORY_MAX_BYTES = 1024 * 1024
 """Files up to this size are sent from memory."""
 READ_BYTES = 1024 * 1024
+FILES_PER_HOP = 8
+READING_THREADS = 2
+"""Threads that open and read files; hashing keeps a processor busy, so more would not help."""
 MIN_BLOCK_BYTES = 32 * 1024
 """Each checksum covers at least this many bytes, however small the chunks are."""
 
@@ -45,6 +50,7 @@ class FileSource:
         self._block = block_size * -(-MIN_BLOCK_BYTES // block_size)
         self._sums = array("I")
         self._memory: bytes | None = None
+        self._content: Content | None = None
         self._cancelled = threading.Event()
         self.name = valid_unicode(os.path.basename(path))
         self.media_type = mimetypes.guess_type(self.name)[0] or "application/octet-stream"
@@ -59,28 +65,28 @@ class FileSource:
         ``FileInUse`` if another program has it open for writing; ``FileChanged`` if it is in another state;
         ``FileGone``, ``FileUnreadable`` or ``NotUploadable`` if it cannot be opened.
         """
+        opener = FileOpener()
+        return await opener.open(folder, path, expected, block_size=block_size, follow_symlinks=follow_symlinks)
 
-        def start() -> FileSource:
-            descriptor = open_regular(folder, path, follow_symlinks=follow_symlinks)
-            try:
-                if writer(descriptor) is Writer.OPEN:
-                    raise FileInUse(IN_USE)
-                if fingerprint_of(os.fstat(descriptor)) != expected:  # it may also be another file
-                    raise FileChanged("the file changed since it was queued")
-            except Failure:
-                os.close(descriptor)
-                raise
-            return cls(descriptor, path, expected, block_size)
-
-        opening = asyncio.create_task(asyncio.to_thread(start))
+    @classmethod
+    def open_blocking(cls, opening: "_Opening") -> "FileSource":
+        """Open a file as :meth:`open` does. Blocks."""
+        descriptor = open_regular(opening.folder, opening.path, follow_symlinks=opening.follow_symlinks)
         try:
-            return await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_abandon)  # the thread cannot be stopped; the file that it opens must be closed
+            _check_unchanged(descriptor, opening.expected)
+            source = cls(descriptor, opening.path, opening.expected, opening.block_size)
+            if opening.hasher is not None and source.size <= IN_MEMORY_MAX_BYTES:
+                source._content = source._hash(opening.hasher)
+                source.close()
+        except BaseException:
+            os.close(descriptor)
             raise
+        return source
 
     async def hash(self, hasher: Hasher) -> Content:
         """Read the complete file through ``hasher``; ``FileChanged`` if it changes in between."""
+        if self._content is not None:
+            return self._content
         try:
             return await asyncio.to_thread(self._hash, hasher)
         except asyncio.CancelledError:
@@ -140,8 +146,12 @@ class FileSource:
         return bytes(parts)
 
     async def verify(self) -> None:
-        """Raise ``FileChanged`` if the open file has another fingerprint now."""
-        await asyncio.to_thread(self._check_fingerprint)
+        """Raise ``FileChanged`` if the open file has another fingerprint now.
+
+        What is sent from memory is one state of the file, whatever has happened to the file since then.
+        """
+        if self._memory is None:
+            await asyncio.to_thread(self._check_fingerprint)
 
     def _check_fingerprint(self) -> None:
         if fingerprint_of(os.fstat(self._descriptor)) != self._fingerprint:
@@ -155,10 +165,68 @@ class FileSource:
             self._descriptor = -1
 
 
-def _abandon(opening: "asyncio.Task[FileSource]") -> None:
-    """Close a file whose caller was cancelled."""
-    if not opening.cancelled() and not opening.exception():
-        opening.result().close()
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Opening:
+    """The arguments of :meth:`FileSource.open`."""
+
+    folder: str
+    path: str
+    expected: Fingerprint
+    block_size: int
+    follow_symlinks: bool
+    hasher: Hasher | None
+
+
+def _check_unchanged(descriptor: int, expected: Fingerprint) -> None:
+    if writer(descriptor) is Writer.OPEN:
+        raise FileInUse(IN_USE)
+    if fingerprint_of(os.fstat(descriptor)) != expected:  # it may also be another file
+        raise FileChanged("the file changed since it was queued")
+
+
+class FileOpener:
+    """Opens files in threads, several small ones in one hop."""
+
+    def __init__(self) -> None:
+        self._batcher = Batcher(
+            _open_all, max_batch=FILES_PER_HOP, concurrency=READING_THREADS, discard=FileSource.close
+        )
+
+    async def open(
+        self,
+        folder: str,
+        path: str,
+        expected: Fingerprint,
+        *,
+        block_size: int,
+        follow_symlinks: bool = False,
+        hasher: Hasher | None = None,
+    ) -> FileSource:
+        """Open a file as :meth:`FileSource.open` does.
+
+        If ``hasher`` is given, a small file is read and hashed too: :meth:`FileSource.hash` returns the result.
+        """
+        return await self._batcher.call(
+            _Opening(
+                folder=folder,
+                path=path,
+                expected=expected,
+                block_size=block_size,
+                follow_symlinks=follow_symlinks,
+                hasher=hasher,
+            )
+        )
+
+
+def _open_all(openings: Sequence[_Opening]) -> list[FileSource | Exception]:
+    """Open each file; return its source or the exception. Blocks."""
+    results: list[FileSource | Exception] = []
+    for opening in openings:
+        try:
+            results.append(FileSource.open_blocking(opening))
+        except Exception as error:  # noqa: BLE001 - the caller of this file gets it
+            results.append(error)
+    return results
 
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:

@@ -14,7 +14,7 @@ from syncd.asyncio_tools import cancel_and_wait
 from syncd.core import chunks
 from syncd.core.errors import Permanent, SessionLost, Transient
 from syncd.core.model import Content, Pending, Session, Stored
-from syncd.store.records import Job, StoredContent
+from syncd.store.records import ContentRecords, Job, StoredContent
 from syncd.upload.endpoint import Endpoint
 from syncd.upload.job_queue import JobQueue
 from syncd.upload.source import FileSource
@@ -67,6 +67,7 @@ class Transfer:
         content: Content,
         source: FileSource,
         *,
+        records: ContentRecords,
         endpoint: Endpoint,
         store: JobQueue,
         progress: Progress,
@@ -76,6 +77,8 @@ class Transfer:
         self.job = job
         self.content = content
         self.source = source
+        self._records = records
+        self._saved = records.session
         self.endpoint = endpoint
         self.store = store
         self.progress = progress
@@ -92,7 +95,7 @@ class Transfer:
 
         Raises a :class:`~syncd.core.errors.Failure`, or ``InterruptedUploadError`` if ``stopping`` returned True.
         """
-        before = await self.store.uploaded_before(self.content.key, self.content.sha256)
+        before = self._records.anywhere
         other_terms = next((each for each in before if self._under_other_terms(each)), None)
         # A direct upload would send a content that the server has already, for example after its address has changed.
         # But a content that is stored under other terms must be sent again, and a look-up would find the old copy.
@@ -107,12 +110,12 @@ class Transfer:
                 if stored.trouble is not None:
                     self.endpoint.learn(stored.trouble, self.job.id)
             except SessionLost:
-                await self.store.drop_session(self.job.remote_id, self.content.key)
+                await self._drop_session()
                 lost += capabilities == self._remote.capabilities  # with new capabilities the next session differs
                 if lost >= MAX_SESSIONS:
                     raise
             except Permanent:
-                await self.store.drop_session(self.job.remote_id, self.content.key)
+                await self._drop_session()
                 # A server may report a session that it no longer has as a bad request.
                 if not self._resumed or lost >= MAX_SESSIONS:
                     raise
@@ -121,12 +124,16 @@ class Transfer:
                 kept = other_terms if stored.already and other_terms else self._remote
                 return Done(content=self.content, stored=stored, terms=kept.terms, expires=kept.expires)
 
+    async def _drop_session(self) -> None:
+        self._saved = None
+        await self.store.drop_session(self.job.remote_id, self.content.key)
+
     def _under_other_terms(self, stored: StoredContent) -> bool:
         return stored.remote_id == self.job.remote_id and stored.terms != self._remote.terms
 
     async def _transfer(self, *, look_up: bool) -> Stored:
         """Run one session from begin to finish."""
-        saved = await self.store.session(self.job.remote_id, self.content.key)
+        saved = self._saved
         self._resumed = saved is not None
         self.progress.stage = "starting"
         async with self.endpoint.request(self.job.id) as observation:
@@ -137,7 +144,7 @@ class Transfer:
             observation.inconclusive = isinstance(begun, Session)
         if isinstance(begun, Stored):
             return begun
-        if not begun.single_request and begun != saved:
+        if is_resumable(begun) and begun != saved:
             await self.store.save_session(self.job.remote_id, self.content.key, begun)
         self.progress.stage = "sending"
         sender = _ChunkSender(self, begun)
@@ -164,6 +171,11 @@ class Transfer:
             async with self.endpoint.request(self.job.id):
                 result = await self._remote.poll(result, self.content)
         return result
+
+
+def is_resumable(session: Session) -> bool:
+    """Return whether another attempt could send less: the store records the session and its chunks only then."""
+    return session.count > 1 and not session.single_request
 
 
 class _ChunkSender:
@@ -220,11 +232,14 @@ class _ChunkSender:
             receipt = await transfer.endpoint.remote.send(session, index, content, transfer.source)
         if receipt.stored:
             self._stored = receipt.stored
-        elif not session.single_request:
+        elif is_resumable(session):
             if receipt.needs_verification and not session.needs_verification:
                 self.session = replace(session, needs_verification=True)
                 await transfer.store.require_verification(job.remote_id, content.key)
             await transfer.store.acknowledge(job.remote_id, content.key, session.token, index)
+            transfer.advanced = True
+        elif not session.single_request:
+            self.session = replace(session, needs_verification=session.needs_verification or receipt.needs_verification)
             transfer.advanced = True
         session.received.add(index)
         self._update_progress()

@@ -29,7 +29,7 @@ from syncd.core.errors import (
 from syncd.core.model import Content, Presence, Stored
 from syncd.core.states import Outcome, State
 from syncd.store.errors import StoreClosedError
-from syncd.store.records import Job
+from syncd.store.records import ContentQuery, ContentRecords, Job
 from syncd.upload.cancellations import refuse_cancelled
 from syncd.upload.context import WorkerContext
 from syncd.upload.endpoint import Endpoint
@@ -112,30 +112,41 @@ class UploadAttempt:
         if self._stopping():
             raise InterruptedUploadError
         policy = self._context.folder_policy(job.folder)
-        source = await FileSource.open(
+        hasher = remote.hasher()
+        source = await self._context.opener.open(
             job.folder,
             job.path,
             job.fingerprint,
             block_size=remote.block_size,
             follow_symlinks=policy.follow_symlinks,
+            hasher=hasher,
         )
         try:
             if reason := policy.unfit(source.size):
                 raise NotUploadable(reason)
-            content = await source.hash(remote.hasher())
-            await refuse_cancelled(self._store, job, content)
-            known = await self._find_known(content)
-            if not known:
+            content = await source.hash(hasher)
+            with self._in_flight.looking_up(content.key) as look_up:
+                records = await self._look_up(content)
+                if records.cancelled:
+                    await refuse_cancelled(self._store, job, content)
+                known = await self._confirm(records, content)
+                if known:
+                    return known
                 self._in_flight.lead(job, content.key)
-                known = await self._find_known(content)  # again: the previous leader may have ended just now
-            return known or await self._send(source, content)
+                if look_up.outdated:
+                    records = await self._look_up(content)
+                    known = await self._confirm(records, content)
+            return known or await self._send(source, content, records)
         finally:
             source.close()
 
-    async def _find_known(self, content: Content) -> Done | None:
+    async def _look_up(self, content: Content) -> ContentRecords:
+        query = ContentQuery(remote_id=self.job.remote_id, key=content.key, sha256=content.sha256)
+        return await self._store.content_records(query)
+
+    async def _confirm(self, records: ContentRecords, content: Content) -> Done | None:
         """Return the result of an earlier upload if the server still has the content, else None."""
-        job, remote = self.job, self._endpoint.remote
-        stored = await self._store.content(job.remote_id, content.key)
+        job, remote, stored = self.job, self._endpoint.remote, records.stored
         if stored is None:
             return None
         if content.sha256 and stored.sha256 not in (None, content.sha256):
@@ -151,13 +162,15 @@ class UploadAttempt:
             return Done(content=content, stored=known, terms=stored.terms, expires=stored.expires)
         if answer.presence is Presence.NO:
             await self._store.forget_content(job.remote_id, content.key)
+            records.anywhere.remove(stored)
         return None
 
-    async def _send(self, source: FileSource, content: Content) -> Done:
+    async def _send(self, source: FileSource, content: Content, records: ContentRecords) -> Done:
         self._transfer = Transfer(
             self.job,
             content,
             source,
+            records=records,
             endpoint=self._endpoint,
             store=self._store,
             progress=self.progress,

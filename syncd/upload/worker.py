@@ -24,13 +24,18 @@ from syncd.upload.context import WorkerContext
 from syncd.upload.endpoint import Endpoint
 from syncd.upload.job_queue import BackgroundWrites
 from syncd.upload.singleflight import InFlightUploads
+from syncd.upload.source import IN_MEMORY_MAX_BYTES
 from syncd.upload.transfer import Progress
 from syncd.upload.upload import STOPPED, UploadAttempt
 
 log = structlog.get_logger()
 
-CLAIM_AHEAD = 2
-"""Jobs claimed in addition to the requests in flight: the next files are hashed while others are sent."""
+CLAIM_AHEAD = 32
+"""Jobs claimed beyond the requests in flight: their files are read and looked up while others are sent."""
+CLAIM_SHARE = 4
+"""Jobs are claimed when a quarter of the places is free, as a claim of one job costs as much as one of many."""
+MAX_MEMORY_BYTES = 48 * 1024 * 1024
+"""No job is claimed while the running attempts may hold this much of their files in memory."""
 LEASE_SECONDS = 60.0
 MIN_POLL_SECONDS = 0.05
 
@@ -111,19 +116,29 @@ class RemoteWorker:
                 return wait
             await self.endpoint.probe()
             return 0.0
-        target = 1 if breaker.state is BreakerState.HALF_OPEN else self.endpoint.limiter.capacity + CLAIM_AHEAD
+        if breaker.state is BreakerState.HALF_OPEN:
+            target = least = 1
+        else:
+            target = self.endpoint.limiter.capacity + CLAIM_AHEAD
+            least = max(1, target // CLAIM_SHARE)
         free = target - len(self._running)
-        if free <= 0:
-            return None
+        if free < least or self._memory_in_use() >= MAX_MEMORY_BYTES:
+            return None  # the end of a running job wakes the worker
         large = sum(attempt.job.size >= LARGE_FILE_BYTES for attempt in self._running.values())
         async with self._claiming:
-            # Large files take at most half of the running jobs, so that small files are not delayed.
-            for job in await self._claim(free, large=max(0, max(1, target // 2) - large)):
+            # Large files get at most half of the places.
+            claimed = await self._claim(free, large=max(0, max(1, target // 2) - large))
+            for job in claimed:
                 self._start(job)
+        if len(claimed) == free:
+            return None
         due = await self._store.next_due(self.remote_id)
         if due is None or (self._running and due <= self._context.clock()):
-            return None  # the end of a running job wakes the worker
+            return None
         return max(MIN_POLL_SECONDS, due - self._context.clock())
+
+    def _memory_in_use(self) -> int:
+        return sum(min(attempt.job.size, IN_MEMORY_MAX_BYTES) for attempt in self._running.values())
 
     async def _claim(self, limit: int, *, large: int) -> list[Job]:
         """Claim jobs; if cancelled before the claim ends, return the jobs to the queue."""

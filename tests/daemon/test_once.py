@@ -151,16 +151,16 @@ async def test_once_changing_file_is_left_for_next_pass(harness, monkeypatch):
     def opened(*arguments, **options):
         from syncd.upload.source import FileSource  # noqa: PLC0415 - patched for this pass alone
 
-        hash_ = FileSource.hash
+        hash_ = FileSource._hash
 
-        async def change_first(self, hasher):
+        def change_first(self, hasher):
             if self.size != 2000:
                 tries.append(self.size)
                 with path.open("ab") as file:
                     file.write(os.urandom(7))
-            return await hash_(self, hasher)
+            return hash_(self, hasher)
 
-        monkeypatch.setattr(FileSource, "hash", change_first)
+        monkeypatch.setattr(FileSource, "_hash", change_first)
         return real(*arguments, **options)
 
     monkeypatch.setattr(module, "open_runtime", opened)

@@ -30,6 +30,9 @@ from tests.simulation.selection import Folder
 from tests.simulation.server import Server
 from tests.simulation.steps import STEPS
 
+READ_AHEAD = 32
+"""Jobs of one server that may run beyond the requests in flight."""
+
 if TYPE_CHECKING:
     from syncd.upload.worker import RemoteWorker
     from tests.simulation.incarnation import Incarnation
@@ -147,8 +150,8 @@ class World:
 
     @property
     def most_jobs(self) -> int:
-        """The jobs of one server that may run at once: the requests, and two to be hashed."""
-        return (self.concurrency or MOST) + 2
+        """The jobs of one server that may run at once: the requests, and those whose files are read ahead."""
+        return (self.concurrency or MOST) + READ_AHEAD
 
     @property
     def ends_at(self) -> float:

@@ -56,7 +56,7 @@ class UploadHarness:
         self.loop = asyncio.get_running_loop()
         self.clock = OffsetClock(clock=self.loop.time)
         self.store = await self.loop.counted(JobStore.open)(self.path, clock=self.clock)
-        self.store.database.write = self.loop.counted(self.store.database.write)
+        self.store.database.write_together = self.loop.counted(self.store.database.write_together)
         await self.store.recover("harness")
         record = await self.store.register_remote("fake", self.remote.identity)
         self.remote.restore_capabilities(record.capabilities)

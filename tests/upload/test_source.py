@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from syncd.core.errors import Failure, FileChanged, FileGone, FileInUse, FileUnreadable, NotUploadable
 from syncd.core.model import Content
 from syncd.upload import source as module
-from syncd.upload.source import IN_MEMORY_MAX_BYTES, FileSource, fingerprint_of
+from syncd.upload.source import IN_MEMORY_MAX_BYTES, FileOpener, FileSource, fingerprint_of
 from tests.names import ONLY_UNIX
 from tests.support.data import random_bytes
 from tests.support.wait import wait_until
@@ -344,8 +344,42 @@ async def test_read_small_file_comes_from_memory(folder):
         await source.hash(Hasher())
         path.write_bytes(b"")
         assert await source.read(5, 10) == data[5:15]
-        with pytest.raises(FileChanged):
-            await source.verify()
+        await source.verify()  # what is sent from memory is a state that the file had
+
+
+async def test_open_with_hasher_hashes_small_file_only(folder):
+    path, data = folder / "a.jpg", random_bytes(IN_MEMORY_MAX_BYTES)
+    opener = FileOpener()
+    for extra in (b"", b"x"):
+        path.write_bytes(data + extra)
+        hasher = Hasher()
+        source = await opener.open(str(folder), "a.jpg", fingerprint_of(path.stat()), block_size=BLOCK, hasher=hasher)
+        try:
+            assert hasher.seen == (0 if extra else len(data))
+            assert (await source.hash(hasher)).key == digest(data + extra)
+            assert hasher.seen == len(data + extra)
+        finally:
+            source.close()
+
+
+async def test_open_many_at_once_gives_each_its_own_result(folder):
+    opener = FileOpener()
+    for number in range(20):
+        (folder / f"{number}.jpg").write_bytes(b"%d" % number)
+    expected = {number: fingerprint_of((folder / f"{number}.jpg").stat()) for number in range(20)}
+    (folder / "7.jpg").unlink()
+    (folder / "8.jpg").write_bytes(b"changed")
+
+    async def opened_one(number):
+        hasher = Hasher()
+        source = await opener.open(str(folder), f"{number}.jpg", expected[number], block_size=BLOCK, hasher=hasher)
+        source.close()
+        return hasher.content().key
+
+    results = await asyncio.gather(*map(opened_one, range(20)), return_exceptions=True)
+    assert isinstance(results[7], FileGone)
+    assert isinstance(results[8], FileChanged)
+    assert all(results[number] == digest(b"%d" % number) for number in range(20) if number not in (7, 8))
 
 
 async def test_read_overwrite_with_same_mtime_raises_file_changed(folder):
