@@ -127,6 +127,7 @@ def daemon(tmp_path, echo):
     (tmp_path / "token").write_text(f"{TOKEN_IN_FILE}\n")
     (tmp_path / "token").chmod(0o600)
     made = DaemonProcess(tmp_path, url, retry={"initial": "10ms", "max": "30ms"})
+    made.preload = False  # its command line and environment are read
     headers = {"X-Secret": HEADER}
     proxied = {"proxy": f"http://user:{quote(PROXY_PASSWORD, safe='')}@127.0.0.1:{echo.server_port}"}
     drive = {"type": "multipart", "pool_id": POOL, "headers": headers, "encrypt_password": "${DRIVE_PASSWORD}"}

@@ -27,6 +27,7 @@ MOST_THREADS = 6 + min(32, (os.cpu_count() or 1) + 4)
 
 def test_long_run_leaks_nothing(daemon, proxy):
     """Files come, change and go, folders too, over a bad line; then all is quiet and is counted."""
+    daemon.preload = False  # its memory is measured
     daemon.settings["folders"][0]["rescan"] = "2s"
     daemon.settings["scheduler"]["retry"] = {"initial": "20ms", "max": "100ms"}
     daemon.start()

@@ -46,6 +46,7 @@ def drop(daemon, files, size=3 * KIB):
 
 
 def test_shutdown_at_any_moment_of_start(daemon, scale):
+    daemon.preload = False
     rng = random.Random(5)
     drop(daemon, 100)
     for number in range(scale(4, 60)):
