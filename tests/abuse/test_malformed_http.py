@@ -46,6 +46,9 @@ async def say_all(url, raws):
 
 
 def status_of(answer):
+    """Return the status of the final response, after interim ones such as 100 Continue."""
+    while answer.startswith(b"HTTP/1.1 1"):
+        answer = answer.partition(b"\r\n\r\n")[2]
     return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else None
 
 
@@ -175,6 +178,7 @@ def ungated(runner, tmp_path):
 @settings(quick, max_examples=20)
 @given(raws=st.lists(requests, min_size=8, max_size=16))
 @example(raws=[b"GET /v1/receiver HTTP/1.1\r\nHost: localhost\r\nExpect: 1\r\n\r\n"])
+@example(raws=[b"GET /v1/receiver HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\n"])
 def test_servers_without_token_reject_every_request(runner, guarded, tmp_path, raws):
     """401, 400 for what is no request at all, or 417 for what aiohttp is not to expect; and nothing is kept."""
     before = sorted((tmp_path / "guarded").rglob("*"))

@@ -6,12 +6,12 @@ import pytest
 
 from syncd.control.client import ControlClient
 from syncd.control.job_targets import encode_target
-from tests.daemon.conftest import receiver, site
+from tests.daemon.conftest import receiver, harness
 from tests.support.images import KINDS
 
 pytestmark = pytest.mark.e2e
 
-__all__ = ["receiver", "site"]
+__all__ = ["receiver", "harness"]
 
 DROP = """async ([folder, name, size]) => {
     const query = new URLSearchParams({folder, name});
@@ -28,14 +28,14 @@ DECODED_SIZE = """async source => {
 
 
 @pytest.fixture
-async def logged_in(site, page):
+async def logged_in(harness, page):
     """A running daemon whose dashboard ``page`` is logged in to."""
-    site.settings["control"] = {"dashboard": "127.0.0.1:0"}
-    await site.start()
-    client = ControlClient(site.folder / "state" / "control.sock", timeout=10)
+    harness.settings["control"] = {"dashboard": "127.0.0.1:0"}
+    await harness.start()
+    client = ControlClient(harness.folder / "state" / "control.sock", timeout=10)
     await page.goto(await asyncio.to_thread(client.dashboard))
-    await page.wait_for_url(f"{site.daemon.dashboard.url}/")
-    return site
+    await page.wait_for_url(f"{harness.daemon.dashboard.url}/")
+    return harness
 
 
 async def test_drop_request_uploads_file(logged_in, page):

@@ -297,6 +297,21 @@ async def test_poll_progress_response(make, mock_response, answer, end):
         assert await remote.poll(Pending(token="t-1"), content) == end
 
 
+@pytest.mark.parametrize(
+    ("created", "end"),
+    [
+        ({"file_exists": True, "file": FILE}, Stored(ref="f-1", proof=Proof.HASH)),
+        (agreed(), Stored(ref="")),
+    ],
+)
+async def test_finish_lost_response_asks_create_for_file(make, mock_response, created, end):
+    """A server whose *progress* does not name the file knows it by its hash."""
+    mock_response("POST", f"{UP}/complete/t-1", exception=TimeoutError())
+    mock_response("GET", f"{UP}/progress/t-1", payload={"status": "3"})
+    mock_response("POST", f"{UP}/create", payload=created)
+    assert await finish(make()) == end
+
+
 DIRECT = Session(token="", chunk_size=len(DATA), count=1, single_request=True)
 
 

@@ -218,7 +218,11 @@ class MultipartRemote(RemoteClient):
         if json is not None:
             if schema.assembly_state(json) == "running" and not schema.is_processing(json):
                 raise failure  # *complete* has not arrived
-            return await self._assembly_result(json, progress, session.token, content)
+            result = await self._assembly_result(json, progress, session.token, content)
+            if isinstance(result, Pending) or result.ref:
+                return result
+            found = await self._create(content, source)  # *progress* need not name the file, but *create* does
+            return result if isinstance(found, Session) else replace(found, already=False)
         if (await self._api.resume(session.token)).status != 404:
             raise failure
         found = await self._create(content, source)
