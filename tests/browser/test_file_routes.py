@@ -6,12 +6,12 @@ import pytest
 
 from syncd.control.client import ControlClient
 from syncd.control.job_targets import encode_target
-from tests.daemon.conftest import receiver, harness
+from tests.daemon.conftest import harness, receiver
 from tests.support.images import KINDS
 
 pytestmark = pytest.mark.e2e
 
-__all__ = ["receiver", "harness"]
+__all__ = ["harness", "receiver"]
 
 DROP = """async ([folder, name, size]) => {
     const query = new URLSearchParams({folder, name});

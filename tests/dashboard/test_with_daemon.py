@@ -12,9 +12,9 @@ from yarl import URL
 from syncd import logs
 from syncd.control.client import ControlClient, RequestRefusedError
 from syncd.dashboard.server import TOKEN_FILE
-from tests.daemon.conftest import receiver, harness
+from tests.daemon.conftest import harness, receiver
 
-__all__ = ["receiver", "harness"]
+__all__ = ["harness", "receiver"]
 
 
 @pytest.fixture
