@@ -1,8 +1,10 @@
 """The settings of the two kinds of remotes: the image API and the multipart API."""
 
+import os
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from pydantic import Field, model_validator
 
@@ -46,7 +48,7 @@ class Remote(Section):
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
 
     def secrets(self) -> Iterator[str]:
-        """Yield every secret of this remote.
+        """Yield every secret of this remote, and those of the proxies in the environment.
 
         Of a header, yield also the part after its scheme, as in `Bearer …`.
         """
@@ -55,17 +57,28 @@ class Remote(Section):
             yield value.get_secret_value().rpartition(" ")[2]
         if self.token:
             yield self.token.get_secret_value()
-        if self.proxy and "@" in self.proxy.get_secret_value():
-            yield self.proxy.get_secret_value()
-            proxy = urlsplit(self.proxy.get_secret_value())
-            user, password = unquote(proxy.username or ""), unquote(proxy.password or "")
-            yield from (proxy.password or "", password, f"{user}:{password}")  # the last is sent as Basic
+        if self.proxy:
+            yield from _proxy_secrets(self.proxy.get_secret_value())
+        else:
+            for name, url in os.environ.items():
+                if name.lower().endswith("_proxy"):
+                    yield from _proxy_secrets(url)
 
     @model_validator(mode="after")
     def _key_has_certificate(self) -> "Remote":
         if self.client_key is not None and self.client_cert is None:
             raise ValueError("client_key needs a certificate — give client_cert too")
         return self
+
+
+def _proxy_secrets(url: str) -> Iterator[str]:
+    """Yield the secrets in a proxy's URL, which may lack its scheme."""
+    if "@" not in url:
+        return
+    yield url
+    login = re.sub(r"^[a-z0-9+.-]+://", "", url, flags=re.IGNORECASE).rpartition("@")[0]
+    user, _, password = login.partition(":")
+    yield from (password, unquote(password), f"{unquote(user)}:{unquote(password)}")  # the last is sent as Basic
 
 
 class ImageRemote(Remote):

@@ -313,3 +313,13 @@ def test_find_searches_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_load_dashboard_accepts_loopback(config: Callable[[str], Config], host: str) -> None:
     found = config(FOLDERS + REMOTES + f"control: {{dashboard: '{host}:0'}}\n")
     assert found.control.dashboard == Address(host="127.0.0.1", port=0)
+
+
+@pytest.mark.parametrize("scheme", ["http://", "HTTP://", ""])
+def test_secrets_include_proxy_of_environment(
+    config: Callable[[str], Config], monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setenv("https_proxy", f"{scheme}us%20er:pa%2Fss@proxy:1")
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy:1")
+    found = config(FOLDERS + REMOTES)
+    assert found.secrets() == {f"{scheme}us%20er:pa%2Fss@proxy:1", "pa%2Fss", "pa/ss", "us er:pa/ss"}
