@@ -35,8 +35,13 @@ class Hint:
     """The event shows that the path still has the same file."""
 
     def merge(self, earlier: "Hint | None") -> "Hint":
-        """Return this hint with the ``earlier`` one's rename, if the path has the same file."""
-        return replace(self, moved_from=earlier.moved_from) if self.same_file and earlier else self
+        """Return this hint with the ``earlier`` one's rename, if the path has the same file.
+
+        The result is ``same_file`` only if both are.
+        """
+        if not self.same_file or earlier is None:
+            return self
+        return replace(self, moved_from=earlier.moved_from, same_file=earlier.same_file)
 
     def trace_back(self, source: "Hint | None") -> "Hint":
         """Return this hint with the first name of a file that was renamed more than once.

@@ -89,6 +89,13 @@ def test_racy_for_future_mtime_is_zero():
     assert racy_for(1_000_000 * 10**9, 999_999.9) == 0
 
 
+def test_merged_hints_keep_no_rename_of_an_earlier_file():
+    renamed, created, closed = Hint(moved_from="a"), Hint(), Hint(closed=True, same_file=True)
+    assert closed.merge(renamed).moved_from == "a"
+    assert closed.merge(created).merge(renamed).moved_from is None
+    assert closed.merge(closed).merge(renamed).moved_from == "a"
+
+
 def test_hint_of_rename_keeps_its_origin_if_the_source_has_none():
     hint = Hint(moved_from="before.jpg")
     assert hint.trace_back(None) == hint
