@@ -15,6 +15,7 @@ import click
 from syncd import __version__
 from syncd.cli import terminal
 from syncd.cli.errors import CommandError, ExitCode, internal_error
+from syncd.cli.imports import paused_collector
 from syncd.cli.options import examples
 
 COMMANDS = {
@@ -48,7 +49,8 @@ class _LazyGroup(click.Group):
         module = f"{cmd_name}.command" if cmd_name in _PACKAGES else cmd_name
         if sys.platform == "win32" and cmd_name == "service":
             module = "service.windows"
-        command: click.Command = importlib.import_module(f"syncd.cli.{module}").command
+        with paused_collector():
+            command: click.Command = importlib.import_module(f"syncd.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above

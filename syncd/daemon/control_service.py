@@ -16,7 +16,7 @@ from syncd.control.events import Hub
 from syncd.control.job_targets import Target
 from syncd.core.states import IN_USE, State
 from syncd.core.text import printable
-from syncd.daemon import metrics, serializers
+from syncd.daemon import serializers
 from syncd.daemon.lifecycle import Lifecycle
 from syncd.daemon.local_files import LocalFiles
 from syncd.daemon.online_verify import verify_jobs
@@ -62,6 +62,8 @@ class DaemonControlService(api.ControlService):
 
     async def metrics(self) -> tuple[bytes, str]:
         """Return the metrics for Prometheus."""
+        from syncd.daemon import metrics  # noqa: PLC0415 - loads prometheus_client, which few daemons need
+
         return await metrics.scrape(self._daemon)
 
     async def status(self) -> schemas.Status:

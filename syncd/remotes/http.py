@@ -5,6 +5,7 @@ this module (:mod:`syncd.remotes.exceptions`). :mod:`syncd.remotes.transport` se
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
@@ -65,6 +66,7 @@ class Http:
         self._throttle = throttle
         self._clock = clock
         self._client_session: aiohttp.ClientSession | None = None
+        self._tls_context: ssl.SSLContext | None = None
         self._plain_headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
         self._secret_headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
         if settings.token is not None:
@@ -108,7 +110,7 @@ class Http:
         """Close all connections."""
         if self._client_session is not None:
             await self._client_session.close()
-            self._client_session = None
+            self._client_session = self._tls_context = None
 
     def _url(self, path: str) -> URL:
         return URL(f"{self._settings.url}{path}")
@@ -147,6 +149,8 @@ class Http:
         may_repeat: bool,
     ) -> Response:
         session = self._session()
+        proxy_url = self._proxy(url)
+        context = self._tls(url, proxy_url)
         idle_timeout = IdleTimeout(self._settings.timeout)
         payload = Payload(body, idle_timeout, self._throttle) if body is not None else None
         trace = SimpleNamespace(reused=False, answered=False)
@@ -160,7 +164,8 @@ class Http:
                     data=payload,
                     headers=headers,
                     allow_redirects=False,
-                    proxy=self._proxy(url),
+                    proxy=proxy_url,
+                    ssl=context,
                     trace_request_ctx=trace,
                 )
                 trace.answered = True
@@ -202,6 +207,7 @@ class Http:
         """
         if self._settings.client_cert is None or url.scheme != "https":
             return False
+        proxy_url = self._proxy(url)
         try:
             async with (
                 IdleTimeout(self._settings.timeout),
@@ -209,7 +215,8 @@ class Http:
                     url.origin(),
                     headers={**self._plain_headers, "Connection": "close"},
                     allow_redirects=False,
-                    proxy=self._proxy(url),
+                    proxy=proxy_url,
+                    ssl=self._tls(url, proxy_url),
                     trace_request_ctx=SimpleNamespace(reused=False),
                 ),
             ):
@@ -249,9 +256,20 @@ class Http:
 
     def _session(self) -> aiohttp.ClientSession:
         if self._client_session is None:
-            context = tls.context(self._settings) if self._base.scheme == "https" else None
-            self._client_session = open_session(timeout=self._settings.timeout, tls=context)
+            self._client_session = open_session(timeout=self._settings.timeout)
         return self._client_session
+
+    def _tls(self, url: URL, proxy_url: str | None) -> ssl.SSLContext | bool:
+        """Return the TLS context of a request; True if the request needs none.
+
+        aiohttp's own context is never used: it may trust no server (:mod:`syncd.cli.imports`). If ``url`` of the remote
+        is http, the files of the configuration are for that server only, and a redirect or proxy to https gets a
+        default context.
+        """
+        if self._tls_context is None and (url.scheme == "https" or proxy_url is not None):
+            secure = self._base.scheme == "https"
+            self._tls_context = tls.context(self._settings) if secure else ssl.create_default_context()
+        return self._tls_context or True
 
     def _proxy(self, url: URL) -> str | None:
         if self._settings.proxy is not None:

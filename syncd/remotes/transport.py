@@ -5,7 +5,6 @@ these two and :mod:`syncd.remotes.exceptions` use aiohttp.
 """
 
 import socket
-import ssl
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from types import SimpleNamespace
@@ -27,7 +26,7 @@ MAX_UNSENT_BYTES = 128 * 1024
 """Unsent bytes that the kernel may buffer. A larger buffer would hide a stalled connection from the idle timeout."""
 
 
-def open_session(*, timeout: float, tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
+def open_session(*, timeout: float) -> aiohttp.ClientSession:
     """Return a connection pool.
 
     Its size has no limit; the caller limits the number of requests. A connection attempt takes at most ``timeout``
@@ -37,7 +36,6 @@ def open_session(*, timeout: float, tls: ssl.SSLContext | None) -> aiohttp.Clien
     connector = aiohttp.TCPConnector(
         limit=0,
         keepalive_timeout=KEEPALIVE_SECONDS,
-        ssl=True if tls is None else tls,
         socket_factory=_create_socket,
     )
     trace = aiohttp.TraceConfig()

@@ -15,7 +15,8 @@ from aiohttp import web
 
 from syncd.core.errors import Scope, Transient
 from syncd.remotes.bodies import BytesBody
-from tests.remotes.helpers import read_request, reply
+from syncd.remotes.downloads import LengthRecorder
+from tests.remotes.helpers import read_request, reply, serve_app
 
 BODY = BytesBody(content_type="text/plain", data=b"x")
 
@@ -65,6 +66,50 @@ async def test_tls_private_ca_requires_ca_file(make_http, secure, certificate):
         await make_http(secure).post("/image", BODY)
     assert caught.value.scope is Scope.REMOTE
     assert (await make_http(secure, ca_file=certificate).post("/image", BODY)).status == 200
+
+
+@pytest.fixture
+def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the certificate a system's certificate authority, but not for the contexts that aiohttp has made before."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("trusted")
+async def test_tls_system_ca_is_trusted(make_http, secure):
+    assert (await make_http(secure).post("/image", BODY)).status == 200
+
+
+@pytest.fixture
+async def redirecting(secure: str):
+    """The address of a server without TLS that redirects each request to the server over TLS."""
+
+    async def redirect(_request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": f"{secure}/there"})
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", redirect)
+    async with serve_app(app) as url:
+        yield url
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("trusted")
+async def test_tls_redirect_from_http_trusts_system_ca(make_http, redirecting):
+    assert (await make_http(redirecting).get("/image/1", writer=LengthRecorder())).status == 200
+
+
+@pytest.mark.e2e
+async def test_tls_redirect_from_http_ignores_ca_file(make_http, redirecting, certificate):
+    http = make_http(redirecting, ca_file=certificate)
+    with pytest.raises(Transient, match=r"not trusted \(self-signed certificate\)"):
+        await http.get("/image/1", writer=LengthRecorder())
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("trusted")
+async def test_tls_proxy_with_https_trusts_system_ca(make_http, secure):
+    assert (await make_http("http://host.test", proxy=secure).post("/image", BODY)).status == 200
 
 
 @pytest.mark.e2e
