@@ -84,13 +84,14 @@ class MultipartForm:
         return len(self._head()) + self.file.size + len(self._tail())
 
     async def pieces(self) -> AsyncIterator[memoryview]:
-        """Yield the body in pieces."""
-        for piece in _split(self._head()):
-            yield piece
+        """Yield the body in pieces; the fields share them with the file, as each piece costs a write."""
+        before = self._head()
         async for data in self.file.read():
-            for piece in _split(data):
+            *pieces, last = _split(before + data)
+            for piece in pieces:
                 yield piece
-        for piece in _split(self._tail()):
+            before = bytes(last)
+        for piece in _split(before + self._tail()):
             yield piece
 
     def _head(self) -> bytes:

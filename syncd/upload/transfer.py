@@ -194,6 +194,9 @@ class _ChunkSender:
         After a chunk has failed, no further chunk is started, but the chunks in flight are completed.
         """
         self._update_progress()
+        if self.session.count == 1 and not self.session.received:
+            await self._send_only_chunk()
+            return self._stored
         try:
             await self._start_chunks()
             if self._tasks:
@@ -205,6 +208,15 @@ class _ChunkSender:
         if not self._stored and len(self.session.received) < self.session.count:
             raise InterruptedUploadError
         return self._stored
+
+    async def _send_only_chunk(self) -> None:
+        """Send a file in one chunk, without the tasks that several chunks need."""
+        slot = AsyncExitStack()
+        await slot.enter_async_context(self._transfer.endpoint.limiter.slot())
+        if self._transfer.stopping():
+            await slot.aclose()
+            raise InterruptedUploadError
+        await self._send(0, slot)
 
     async def _start_chunks(self) -> None:
         limiter = self._transfer.endpoint.limiter

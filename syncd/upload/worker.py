@@ -223,9 +223,9 @@ class RemoteWorker:
         return (self.endpoint.breaker.probe_at or 0.0) - self.endpoint.clock()
 
     def _log_state_change(self) -> None:
-        status = self.status()
-        if status.state is self._logged_state:
+        if self.state is self._logged_state:
             return
+        status = self.status()
         self._logged_state = status.state
         if status.retry_in_seconds is None:
             log.info("remote.online", remote=self.name)
