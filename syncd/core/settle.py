@@ -20,6 +20,9 @@ _SECOND = 1_000_000_000
 _GRANULARITIES = {2 * _SECOND: 2.0, _SECOND: 1.0, _SECOND // 100: 0.01}
 """The steps in which FAT, some other file systems and exFAT store mtimes, in nanoseconds and in seconds."""
 
+MAX_RACY_SECONDS = 2.0 + TICK
+"""The longest time that :func:`racy_for` returns."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hint:

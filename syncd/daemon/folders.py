@@ -18,6 +18,7 @@ from syncd.platform.files import join_path
 from syncd.store.job_store import JobStore
 from syncd.upload.context import FolderPolicy
 from syncd.watch.folder import FolderWatch
+from syncd.watch.recorded_files import Page
 from syncd.watch.scanner import unfit
 
 
@@ -35,6 +36,10 @@ class StoreFileRecords:
     async def observe(self, folder: str, seen: Sequence[FoundFile]) -> None:
         """Record files, with a job for each remote."""
         await self._store.observe(folder, seen, self._remote_ids, is_gone=_is_gone)
+
+    async def page(self, folder: str, after: bytes, limit: int) -> Page:
+        """Return recorded files with their stamps, in order."""
+        return await self._store.recorded_page(folder, self._remote_ids, after=after, limit=limit)
 
     async def mark_files_gone(self, folder: str, paths: Sequence[str]) -> None:
         """Record that the files are gone."""

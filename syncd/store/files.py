@@ -7,14 +7,14 @@ fingerprint and the birth time are those of a file that is gone.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from syncd.core.model import Fingerprint, FoundFile
 from syncd.core.states import IN_USE, Cause, State
-from syncd.store.file_inserts import FIRST_VERSION, insert_files
-from syncd.store.job_rows import batched, fingerprint_of, load_all
+from syncd.store.file_rows import FIRST_VERSION, files_at, insert_files
+from syncd.store.job_rows import as_parameter, batched, fingerprint_of, listed, load_all
 from syncd.store.records import LARGE_FILE_BYTES
 from syncd.store.schema import IS_PRESENT, files, folders, jobs, remotes
 from syncd.store.transitions import NewJob, UnitOfWork, apply_transition, create_jobs
@@ -27,8 +27,7 @@ NO_FINGERPRINT = Fingerprint(inode=0, size=0, mtime_ns=0)
 FOLDER_REASSIGNED = "its folder no longer goes to this remote"
 FILE_GONE = "removed before it was uploaded"
 
-_AT = select(files).where(files.c.folder == bindparam("folder"), files.c.path.in_(bindparam("paths", expanding=True)))
-_WITH_INODE = select(files).where(files.c.inode.in_(bindparam("inodes", expanding=True)), ~files.c.removed)
+_WITH_INODE = select(files).where(files.c.inode.in_(listed("inodes")), ~files.c.removed)
 _UPDATE_FILE = update(files).where(files.c.id == bindparam("file"))
 _UPDATE_SIZE = update(jobs).where(jobs.c.file_id == bindparam("file"))
 _FOLDER_ID = select(folders.c.id).where(folders.c.path == bindparam("folder"))
@@ -39,11 +38,11 @@ _OPEN = (State.QUEUED, State.WAITING, State.FAILED)
 
 def diff(connection: Connection, folder: str, seen: Sequence[FoundFile], remote_ids: Sequence[int]) -> list[FoundFile]:
     """Return the files in ``seen`` for which :func:`observe` would change anything."""
-    return [file for batch in batched(seen) for file in _diff(connection, folder, batch, frozenset(remote_ids))]
+    return list(_diff(connection, folder, seen, frozenset(remote_ids)))
 
 
 def _diff(
-    connection: Connection, folder: str, seen: list[FoundFile], wanted_remotes: frozenset[int]
+    connection: Connection, folder: str, seen: Sequence[FoundFile], wanted_remotes: frozenset[int]
 ) -> Iterator[FoundFile]:
     known = _known(connection, folder, seen)
     jobs_of = _jobs_of(connection, [row.id for row in known.values()])
@@ -69,17 +68,26 @@ def observe(
     fingerprint of a gone file is that file, renamed, if the birth times or ``moved_from`` confirm it.
     """
     before = len(work.changes)
-    for batch in batched({file.path: file for file in seen}.values()):
-        placed = _store_files(work, folder, batch, is_gone)
-        _update_jobs(work, folder, [(file, *placed[file.path]) for file in batch], frozenset(remote_ids))
+    each = list({file.path: file for file in seen}.values())
+    if each:
+        _update_jobs(work, folder, _store_files(work, folder, each, is_gone), frozenset(remote_ids))
     return len(work.changes) - before
 
 
-def _store_files(work: UnitOfWork, folder: str, seen: list[FoundFile], is_gone: IsGone) -> dict[str, tuple[int, int]]:
-    """Update or insert the rows of the files; return their ids and versions by path."""
+class _StoredFile(NamedTuple):
+    """A found file with its row's id and version. A new file has no jobs yet."""
+
+    found: FoundFile
+    id: int
+    version: int
+    is_new: bool = False
+
+
+def _store_files(work: UnitOfWork, folder: str, seen: list[FoundFile], is_gone: IsGone) -> list[_StoredFile]:
+    """Update or insert the rows of the files."""
     known = _known(work.connection, folder, seen)
     known |= _renamed(work.connection, folder, [file for file in seen if file.path not in known], is_gone)
-    placed = {}
+    stored: list[_StoredFile] = []
     changed, new, resized = [], [], []
     for file in seen:
         if (row := known.get(file.path)) is None:
@@ -88,7 +96,7 @@ def _store_files(work: UnitOfWork, folder: str, seen: list[FoundFile], is_gone: 
         fingerprint = _fingerprint(file)
         is_new = row.path == file.path and row.folder == folder and _is_new_version(row, file)
         version = row.version + is_new
-        placed[file.path] = row.id, version
+        stored.append(_StoredFile(file, row.id, version))
         kept = _first_seen(file, work.now) if is_new else _seen_before(row, file)
         changed.append({"file": row.id, "version": version, **_columns(folder, file), **kept})
         if fingerprint.size != row.size:
@@ -97,7 +105,8 @@ def _store_files(work: UnitOfWork, folder: str, seen: list[FoundFile], is_gone: 
         if rows:
             work.connection.execute(statement, rows)
     ids = insert_files(work.connection, folder, [(file, _fingerprint(file)) for file in new], seen_at=work.now)
-    return placed | {file.path: (file_id, FIRST_VERSION) for file, file_id in zip(new, ids, strict=True)}
+    stored += [_StoredFile(file, file_id, FIRST_VERSION, is_new=True) for file, file_id in zip(new, ids, strict=True)]
+    return stored
 
 
 def _is_new_version(row: Row[Any], file: FoundFile) -> bool:
@@ -111,9 +120,9 @@ def _has_other_birth_time(row: Row[Any], file: FoundFile) -> bool:
 
 def _renamed(connection: Connection, folder: str, seen: list[FoundFile], is_gone: IsGone) -> dict[str, Row[Any]]:
     """Find renamed files: those recorded at a path where no file is any more."""
-    inodes = {file.fingerprint.inode for file in seen if file.fingerprint is not None}
+    inodes = [str(file.fingerprint.inode) for file in seen if file.fingerprint is not None]
     candidates: dict[Fingerprint, list[Row[Any]]] = {}
-    for row in connection.execute(_WITH_INODE, {"inodes": inodes}) if inodes else ():
+    for row in connection.execute(_WITH_INODE, {"inodes": as_parameter(inodes)}) if inodes else ():
         candidates.setdefault(fingerprint_of(row), []).append(row)
     found = {}
     for file in seen:
@@ -135,16 +144,14 @@ def _is_same_file(row: Row[Any], folder: str, file: FoundFile) -> bool:
     return bool(row.birth_ns == file.birth_ns)
 
 
-def _update_jobs(
-    work: UnitOfWork, folder: str, placed: list[tuple[FoundFile, int, int]], wanted_remotes: frozenset[int]
-) -> None:
-    """Create or update the jobs of the found files, each given with its id and version."""
-    jobs_of = _jobs_of(work.connection, [file_id for _, file_id, _ in placed])
+def _update_jobs(work: UnitOfWork, folder: str, stored: list[_StoredFile], wanted_remotes: frozenset[int]) -> None:
+    """Create or update the jobs of the found files."""
+    jobs_of = _jobs_of(work.connection, [file.id for file in stored if not file.is_new])
     names = {row.id: row.name for row in work.connection.execute(_NAMES)}
     effects = defaultdict(list)
-    for file, file_id, _ in placed:
-        for job in jobs_of[file_id]:
-            if effect := _transition_for(job, file.unfit, wanted_remotes):
+    for file in stored:
+        for job in jobs_of[file.id]:
+            if effect := _transition_for(job, file.found.unfit, wanted_remotes):
                 effects[effect].append(job)
     for (cause, detail), affected in effects.items():
         apply_transition(work, cause, affected, detail=detail, failures=0, due_at=work.now)
@@ -153,18 +160,18 @@ def _update_jobs(
         work,
         [
             NewJob(
-                file_id=file_id,
+                file_id=file.id,
                 remote_id=remote_id,
                 folder=folder,
-                path=file.path,
+                path=file.found.path,
                 remote=names[remote_id],
-                size=_fingerprint(file).size,
-                version=version,
+                size=_fingerprint(file.found).size,
+                version=file.version,
                 folder_id=folder_id,
-                unfit=file.unfit,
+                unfit=file.found.unfit,
             )
-            for file, file_id, version in placed
-            for remote_id in sorted(wanted_remotes - {job.remote_id for job in jobs_of[file_id]})
+            for file in stored
+            for remote_id in sorted(wanted_remotes - {job.remote_id for job in jobs_of[file.id]})
         ],
     )
 
@@ -200,8 +207,7 @@ def mark_files_gone(work: UnitOfWork, folder: str, paths: Iterable[str], *, remo
     """
     before = len(work.changes)
     for batch in batched(paths):
-        rows = work.connection.execute(_AT, {"folder": folder, "paths": batch}).all()
-        if rows:
+        if rows := files_at(work.connection, folder, batch):
             set_files_gone(work, [row.id for row in rows], removed=removed)
             open_jobs = load_all(work.connection, jobs.c.file_id, [row.id for row in rows])
             apply_transition(work, Cause.GONE, [job for job in open_jobs if job.state in _OPEN], detail=FILE_GONE)
@@ -211,8 +217,7 @@ def mark_files_gone(work: UnitOfWork, folder: str, paths: Iterable[str], *, remo
 def requeue_altered(work: UnitOfWork, folder: str, paths: Iterable[str]) -> None:
     """Queue new versions of files that have changed behind an equal fingerprint."""
     for batch in batched(paths):
-        rows = work.connection.execute(_AT, {"folder": folder, "paths": batch}).all()
-        if rows:
+        if rows := files_at(work.connection, folder, batch):
             work.connection.execute(_UPDATE_FILE, [{"file": row.id, "version": row.version + 1} for row in rows])
             of_files = load_all(work.connection, jobs.c.file_id, [row.id for row in rows])
             done = [job for job in of_files if job.state is State.DONE]
@@ -236,14 +241,13 @@ def paths(connection: Connection, folder: str, *, after: str | None = None, limi
     return list(connection.execute(statement.order_by(files.c.path).limit(limit)).scalars())
 
 
-def _known(connection: Connection, folder: str, seen: list[FoundFile]) -> dict[str, Row[Any]]:
-    rows = connection.execute(_AT, {"folder": folder, "paths": [file.path for file in seen]})
-    return {row.path: row for row in rows}
+def _known(connection: Connection, folder: str, seen: Sequence[FoundFile]) -> dict[str, Row[Any]]:
+    return {row.path: row for row in files_at(connection, folder, [file.path for file in seen])}
 
 
-def _jobs_of(connection: Connection, file_ids: Iterable[int]) -> dict[int, list[Row[Any]]]:
-    found: dict[int, list[Row[Any]]] = {file_id: [] for file_id in file_ids}
-    for row in load_all(connection, jobs.c.file_id, found):
+def _jobs_of(connection: Connection, file_ids: Iterable[int]) -> defaultdict[int, list[Row[Any]]]:
+    found = defaultdict(list)
+    for row in load_all(connection, jobs.c.file_id, file_ids):
         found[row.file_id].append(row)
     return found
 

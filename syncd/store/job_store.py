@@ -23,6 +23,7 @@ from syncd.store import (
     files,
     pages,
     queries,
+    recorded_files,
     remotes,
     removals,
     uploads,
@@ -144,6 +145,7 @@ class JobStore:
     observe = _writes(files.observe)
     mark_files_gone = _writes(files.mark_files_gone)
     paths = _reads(files.paths)
+    recorded_page = _reads(recorded_files.recorded_page)
 
     # Claims and their results.
 

@@ -19,7 +19,9 @@ from syncd.core.text import printable
 from syncd.watch.file_records import FileRecords
 from syncd.watch.hints import MAX_PENDING_FILES
 from syncd.watch.inspection import InUseFiles, Unfinished, inspect
-from syncd.watch.scanner import BATCH_SIZE, Identity, WatchedTree
+from syncd.watch.lookup import FileLookup, is_at
+from syncd.watch.recorded_files import PAGE_SIZE, Page, RecordedFiles
+from syncd.watch.scanner import BATCH_SIZE, WatchedTree
 
 RECORD_RETRY_SECONDS = 5.0
 """Delay until a file is recorded again after recording it failed."""
@@ -56,8 +58,7 @@ class SettleQueue:
         self._has_capacity = asyncio.Event()
         self._has_capacity.set()
         self._empty = asyncio.Event()
-        self.root: Identity | None = None
-        """The folder that the paths belong to. While another folder is at the root, no file counts as gone."""
+        self.lookup = FileLookup(tree, on_doubt=self._doubt, log=log)
         self.hints_dropped = False
         """Hints were dropped or could not be checked; the next full scan resets this."""
 
@@ -117,23 +118,40 @@ class SettleQueue:
                 await self._empty.wait()
         return len(self)
 
-    async def report_missing(self, below: str = "") -> int:
+    def start_comparison(self) -> RecordedFiles:
+        """Return the records for a scan that leaves out unchanged files."""
+        return RecordedFiles(max_size=self._tree.max_size, settle=self._settle, wall=self._wall())
+
+    async def recorded_page(self, after: bytes) -> Page | None:
+        """Return the records that follow the path ``after``; None if they cannot be read now."""
+        return await self._try_call(self._records.page(self._tree.root, after, PAGE_SIZE))
+
+    async def report_missing(self, below: str = "", *, candidates: Sequence[str] | None = None) -> int:
         """Report the recorded files that no longer exist; return how many they are.
 
-        ``below`` restricts them to a directory.
+        ``below`` restricts them to a directory; ``candidates`` are the only ones that may be missing.
         """
+        if candidates is not None:
+            pages = (candidates[start : start + BATCH_SIZE] for start in range(0, len(candidates), BATCH_SIZE))
+            return sum([await self._report_gone(page) for page in pages])
         prefix = f"{below}/" if below else ""
         after, count = prefix or None, 0
         while page := await self._try_call(self._records.paths(self._tree.root, after, BATCH_SIZE)):
             recorded = [path for path in page if path.startswith(prefix)]
-            gone = await asyncio.to_thread(self._missing, recorded)
-            if gone:
-                await self._try_call(self._records.mark_files_gone(self._tree.root, gone), gone)
-            count += len(gone)
+            count += await self._report_gone(recorded)
             if len(recorded) < len(page):
                 break
             after = page[-1]
         return count
+
+    async def _report_gone(self, recorded: Sequence[str]) -> int:
+        gone = await asyncio.to_thread(self.lookup.missing, recorded)
+        if gone:
+            await self._try_call(self._records.mark_files_gone(self._tree.root, gone), gone)
+        return len(gone)
+
+    def _doubt(self) -> None:
+        self.hints_dropped = True
 
     def _is_quiet(self, mtime_ns: int, wall: float) -> bool:
         return wall - mtime_ns / 1e9 >= self._settle and not racy_for(mtime_ns, wall)
@@ -185,7 +203,7 @@ class SettleQueue:
         batch = self._next_batch()
         if not batch:
             return
-        found = await asyncio.to_thread(self._find_with_birth_times, list(batch))
+        found = await asyncio.to_thread(self.lookup.find_with_birth_times, list(batch))
         now, wall = self._clock(), self._wall()
         ready, gone = [], []
         for path, settling in batch.items():
@@ -200,7 +218,7 @@ class SettleQueue:
             self._reporting.add(path)
             if seen:
                 ready.append(replace(seen, closed=after.hint.close_event, moved_from=after.hint.moved_from))
-            if path in found and not _is_at(path, seen):
+            if path in found and not is_at(path, seen):
                 gone.append(path)
         await self._report(ready)
         if gone:
@@ -267,33 +285,6 @@ class SettleQueue:
                 self._put(path, Settling(since=self._clock() + RECORD_RETRY_SECONDS))
         return None
 
-    def _find(self, paths: Iterable[str]) -> dict[str, FoundFile | None]:
-        """Return the file at each path, or None; leave out paths that cannot be checked now."""
-        found, unreadable = self._tree.find_files(paths)
-        for path, reason in unreadable.items():
-            self._log.warning("folder.unreadable", path=path, reason=reason)
-        if None in found.values() and not self._root_is_unchanged():
-            self.hints_dropped = True  # the folder may be back before the folder watch notices its absence
-            return {path: seen for path, seen in found.items() if seen}
-        return found
-
-    def _find_with_birth_times(self, paths: Iterable[str]) -> dict[str, FoundFile | None]:
-        """Do as :meth:`_find`, with birth times: a replaced file may have the same fingerprint."""
-        found = self._find(paths)
-        return {
-            path: replace(seen, birth_ns=self._tree.birth_ns(seen.path)) if seen else None
-            for path, seen in found.items()
-        }
-
-    def _missing(self, paths: Iterable[str]) -> list[str]:
-        return [path for path, seen in self._find(paths).items() if not _is_at(path, seen)]
-
-    def _root_is_unchanged(self) -> bool:
-        try:
-            return self._tree.identity() == self.root
-        except OSError:
-            return False
-
 
 def _after(settling: Settling, seen: FoundFile | None, now: float, wall: float) -> Settling:
     """Return the entry of a file after ``seen`` was found."""
@@ -302,7 +293,3 @@ def _after(settling: Settling, seen: FoundFile | None, now: float, wall: float) 
     after = settling.after_check(seen.fingerprint, now)
     racy = racy_for(seen.fingerprint.mtime_ns, wall)
     return replace(after, not_before=max(after.not_before, now + racy)) if racy else after
-
-
-def _is_at(path: str, seen: FoundFile | None) -> bool:
-    return seen is not None and seen.path == path

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from syncd.core.model import FoundFile
+from syncd.watch.recorded_files import Page
 
 
 class FileRecords(Protocol):
@@ -24,6 +25,13 @@ class FileRecords(Protocol):
 
     async def observe(self, folder: str, seen: Sequence[FoundFile]) -> None:
         """Record quiet files that are new, have changed or are back: all of them, or none after an exception."""
+        ...
+
+    async def page(self, folder: str, after: bytes, limit: int) -> Page:
+        """Return up to ``limit`` recorded present files that follow the path ``after``, in the order of their bytes.
+
+        A file has no stamp if :meth:`diff` would return it even though it is unchanged.
+        """
         ...
 
     async def mark_files_gone(self, folder: str, paths: Sequence[str]) -> None:

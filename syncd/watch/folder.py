@@ -128,7 +128,7 @@ class FolderWatch:
         The wait for a file that keeps changing is limited. Return False if the folder is offline.
         """
         try:
-            self._queue.root = await asyncio.to_thread(self._tree.identity)
+            self._queue.lookup.root = await asyncio.to_thread(self._tree.identity)
         except OSError as error:
             self._go_offline(reason_of(error))
             return False
@@ -180,7 +180,7 @@ class FolderWatch:
         known = self._reconciler.root_with_entries
         try:
             identity = await asyncio.to_thread(self._tree.identity)
-            if identity == self._queue.root and self._events.healthy:
+            if identity == self._queue.lookup.root and self._events.healthy:
                 return True
             if known and identity[0] != known[0] and await asyncio.to_thread(_is_empty, self._tree.root):
                 self._go_offline("it is empty and no longer on the same device; is its file system mounted?")
@@ -193,7 +193,7 @@ class FolderWatch:
 
     async def _start_watching(self, identity: Identity) -> None:
         await self._events.start()
-        self._queue.root = identity
+        self._queue.lookup.root = identity
         self._reconciler.events_restarted()
         if self._offline_reason:
             self._offline_reason = None
@@ -205,12 +205,12 @@ class FolderWatch:
         if self._offline_reason != reason:
             self._log.warning("folder.offline", reason=reason)
         self._offline_reason = reason
-        self._queue.root = None  # from now on, a file that is not found does not count as gone
+        self._queue.lookup.root = None  # from now on, a file that is not found does not count as gone
 
     async def _reconcile(self) -> None:
         self._reconciler.full_scan_requested |= await self._events.check_coverage()
-        if self._events.polling_reason and self._reconciler.restart_due and self._queue.root:
-            await self._start_watching(self._queue.root)  # events may be possible by now
+        if self._events.polling_reason and self._reconciler.restart_due and self._queue.lookup.root:
+            await self._start_watching(self._queue.lookup.root)  # events may be possible by now
         try:
             await self._reconciler.run_due_scans()
         except FolderOfflineError as error:

@@ -1,7 +1,10 @@
 """Matches paths against include and exclude patterns in gitignore syntax, ignoring case."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+
+from pathspec import GitIgnoreSpec
 
 from syncd.config.gitignore import plain, spec
 
@@ -28,13 +31,18 @@ DEFAULT_EXCLUDES = (
 )
 """Hidden, unfinished and system files: excluded unless a later ``!pattern`` includes them again."""
 
+_ANY_DIRECTORY = "^(?:.+/)?"
+"""The start of pathspec's expression for a pattern that applies in each directory."""
+_GROUP_START = "(?P<"
+_NAMED_GROUP = re.compile(r"\(\?P<\w+>")
+
 
 class Patterns:
     """Decides which relative paths match, with ``/`` between the parts. Thread-safe."""
 
     def __init__(self, *, include: Iterable[str], exclude: Iterable[str]) -> None:
-        self._include = spec(include)
-        self._exclude = spec((*DEFAULT_EXCLUDES, *exclude))
+        self._included = _matcher(spec(include))
+        self._excluded = _matcher(spec((*DEFAULT_EXCLUDES, *exclude)))
         self._descends_into = lru_cache(maxsize=4096)(self._is_included_directory)
 
     def matches(self, path: str) -> bool:
@@ -43,7 +51,7 @@ class Patterns:
         if slash and not self._descends_into(folder):
             return False
         name = plain(path)
-        return self._include.match_file(name) and not self._exclude.match_file(name)
+        return self._included(name) and not self._excluded(name)
 
     def descends_into(self, path: str) -> bool:
         """Return whether the directory at ``path`` is scanned; ``""`` is the folder itself.
@@ -54,4 +62,22 @@ class Patterns:
 
     def _is_included_directory(self, path: str) -> bool:
         parent, slash, _ = path.rpartition("/")
-        return (not slash or self._descends_into(parent)) and not self._exclude.match_file(plain(path) + "/")
+        return (not slash or self._descends_into(parent)) and not self._excluded(plain(path) + "/")
+
+
+def _matcher(parsed: GitIgnoreSpec) -> Callable[[str], bool]:
+    """Return a function that does the same as ``parsed.match_file``, several times faster if no pattern is negated.
+
+    pathspec tries each pattern with a regular expression of its own. Without negation the order does not matter, so one
+    expression suffices.
+    """
+    used = [(pattern, pattern.regex.pattern) for pattern in parsed.patterns if pattern.regex is not None]
+    if not used or any(not pattern.include or _GROUP_START in str(pattern.pattern) for pattern, _ in used):
+        return parsed.match_file
+    expressions = [expression for _, expression in used]
+    # A common prefix is matched once; the groups that pathspec names would have the same name several times.
+    rest = [one.removeprefix(_ANY_DIRECTORY) for one in expressions if one.startswith(_ANY_DIRECTORY)]
+    others = [one for one in expressions if not one.startswith(_ANY_DIRECTORY)]
+    joined = "|".join([*others, *([f"{_ANY_DIRECTORY}(?:{'|'.join(rest)})"] if rest else [])])
+    search = re.compile(_NAMED_GROUP.sub("(?:", joined)).search
+    return lambda path: search(path) is not None

@@ -6,7 +6,7 @@ permission. :class:`syncd.watch.folder.FolderWatch` runs the scans while the fol
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
@@ -18,7 +18,9 @@ from syncd.watch.debounce import SettleQueue
 from syncd.watch.events import EventSource
 from syncd.watch.hints import MAX_PENDING_FILES
 from syncd.watch.kernel_watches import KernelWatches
-from syncd.watch.scanner import Identity, Scan, WatchedTree
+from syncd.watch.recorded_files import RecordedFiles
+from syncd.watch.scanner import Identity, WatchedTree
+from syncd.watch.walk import Scan
 
 MIN_POLL_INTERVAL_SECONDS = 2.0
 """Shortest pause between two scans of a folder that is polled."""
@@ -117,23 +119,23 @@ class Reconciler:
         requested, self.full_scan_requested = self.full_scan_requested, False
         self._requested_directories.clear()
         self.scanning = requested or self._events.native
-        scan = Scan(self._tree, kernel_watches=await self._events.kernel_watches())
-        files = changed = gone = 0
+        recorded = None if self._settings.follow_symlinks else self._queue.start_comparison()
+        scan = Scan(self._tree, kernel_watches=await self._events.kernel_watches(), recorded=recorded)
+        gone = 0
         try:
-            async for batch in _batches(scan):
-                files += len(batch)
-                changed += await self._queue.add_found(batch)
+            files, changed = await self._add_found(scan, recorded)
         except OSError as error:
             raise FolderOfflineError(reason_of(error)) from None
-        if scan.entries or self.root_with_entries == self._queue.root:
+        if scan.entries or self.root_with_entries == self._queue.lookup.root:
             # An empty folder may be a mount point whose file system is not mounted: then no file is gone.
-            self.root_with_entries = self._queue.root
-            gone = await self._queue.report_missing()
+            self.root_with_entries = self._queue.lookup.root
+            gone = await self._queue.report_missing(candidates=recorded.missing if recorded else None)
         self._log_unreadable(scan)
         self._unreadable = scan.unreadable
         if await self._events.watch_links(scan.links):
             self.full_scan_requested = True
         await self._watch_again(scan.unwatched)
+        files += recorded.unchanged if recorded else 0
         seconds = self._scan_seconds = self._clock() - started
         self._next_full_scan = self._clock() + (
             self._settings.rescan
@@ -149,8 +151,7 @@ class Reconciler:
             self.full_scan_requested = True  # only a full scan finds which of two paths to a directory comes first
             return
         scan = Scan(self._tree, start, kernel_watches=kernel_watches)
-        async for batch in _batches(scan):
-            await self._queue.add_found(batch)
+        await self._add_found(scan)
         await self._queue.report_missing(start)
         self._log_unreadable(scan)
         self._unreadable = {path: why for path, why in self._unreadable.items() if not _is_below(path, start)}
@@ -188,16 +189,31 @@ class Reconciler:
                 self._log.warning("folder.uncovered", directories=len(new), path=printable(min(new) or "."))
         self._unwatched = {path for path in self._unwatched if not _is_below(path, start)} | missing
 
+    async def _add_found(self, scan: Scan, recorded: RecordedFiles | None = None) -> tuple[int, int]:
+        """Walk, and queue or report what the walk finds; return how many files it found and how many have changed.
+
+        While one batch is reported, the walk looks for the next one.
+        """
+        files = changed = 0
+        ahead = asyncio.create_task(self._next_batch(scan, recorded))
+        try:
+            while (batch := await ahead) is not None:
+                ahead = asyncio.create_task(self._next_batch(scan, recorded))
+                files += len(batch)
+                changed += await self._queue.add_found(batch)
+        finally:
+            ahead.cancel()
+        return files, changed
+
+    async def _next_batch(self, scan: Scan, recorded: RecordedFiles | None) -> list[FoundFile] | None:
+        if recorded and recorded.needs_page:
+            recorded.add(await self._queue.recorded_page(recorded.end))
+        return await asyncio.to_thread(scan.next_batch)
+
     def _log_unreadable(self, scan: Scan) -> None:
         for path, reason in scan.unreadable.items():
             if path not in self._unreadable:
                 self._log.warning("folder.unreadable", path=path, reason=reason)
-
-
-async def _batches(scan: Scan) -> AsyncIterator[list[FoundFile]]:
-    while (batch := await asyncio.to_thread(scan.next_batch)) is not None:
-        if batch:
-            yield batch
 
 
 def _is_below(path: str, start: str) -> bool:

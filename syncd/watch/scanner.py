@@ -1,23 +1,20 @@
-"""Finds the files of a folder: at one path, or by a walk over the whole tree.
+"""Finds the file at one path of a folder, and decides which paths belong to the folder.
 
-Uses only names and ``stat`` and opens no file. It blocks: call it in a thread. A walk keeps no list of the files, so
-its memory does not grow with the folder.
+Uses only names and ``stat`` and opens no file. It blocks: call it in a thread. :mod:`syncd.watch.walk` finds all files.
 """
 
 import errno
-import heapq
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 
 from syncd.config.model import Folder
 from syncd.config.units import format_size
 from syncd.core.model import Fingerprint, FoundFile
 from syncd.paths import inside
-from syncd.platform.file_info import birth_ns, is_link, on_disk_case
+from syncd.platform.file_info import birth_ns, on_disk_case
 from syncd.platform.files import join_path, to_long_path
 from syncd.watch.kernel_watches import KernelWatches
 from syncd.watch.patterns import Patterns
@@ -29,7 +26,7 @@ BATCH_SIZE = 1000
 
 Identity = tuple[int, int]
 """Device and inode of a folder: after an unmount, for example, the same path leads to another folder."""
-_GONE_ERRORS = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+GONE_ERRORS = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def unfit(size: int, *, max_size: int) -> str | None:
@@ -115,16 +112,19 @@ class WatchedTree:
         try:
             found = os.stat(self.absolute(path), follow_symlinks=self.follow_symlinks)
         except OSError as error:
-            if error.errno in _GONE_ERRORS:
+            if error.errno in GONE_ERRORS:
                 return None
             raise
-        if stat.S_ISDIR(found.st_mode) or stat.S_ISLNK(found.st_mode):
+        return self.found_file(path, found)
+
+    def found_file(self, path: str, status: os.stat_result) -> FoundFile | None:
+        """Return the file at ``path`` by its status; None for a directory or a link."""
+        if stat.S_ISREG(status.st_mode):
+            reason = unfit(status.st_size, max_size=self.max_size)
+            return FoundFile(path=path, fingerprint=fingerprint_of(status), unfit=reason)
+        if stat.S_ISDIR(status.st_mode) or stat.S_ISLNK(status.st_mode):
             return None
-        if not stat.S_ISREG(found.st_mode):
-            return FoundFile(path=path, fingerprint=None, unfit=NOT_REGULAR)
-        return FoundFile(
-            path=path, fingerprint=fingerprint_of(found), unfit=unfit(found.st_size, max_size=self.max_size)
-        )
+        return FoundFile(path=path, fingerprint=None, unfit=NOT_REGULAR)
 
     def find_files(self, paths: Iterable[str]) -> tuple[dict[str, FoundFile | None], dict[str, str | None]]:
         """Return the file at each path, or None, and the reason for each unreadable path.
@@ -145,89 +145,3 @@ class WatchedTree:
     def birth_ns(self, path: str) -> int | None:
         """Return when the file at ``path`` was created; None if the system does not report it."""
         return birth_ns(self.absolute(path), follow_symlinks=self.follow_symlinks)
-
-
-class Scan:
-    """One walk over the matching files below ``start``.
-
-    The walk visits real directories before linked ones, and links in the order of their names. So a file with two
-    paths is found under the same path each time.
-    """
-
-    def __init__(self, tree: WatchedTree, start: str = "", *, kernel_watches: KernelWatches | None = None) -> None:
-        self._tree = tree
-        self._coverage = kernel_watches
-        self._todo = [start]
-        self._links_todo: list[str] = []
-        self._visited: set[Identity] = set()
-        self._entries = self._walk()
-        self.entries = 0
-        """Number of directory entries so far, matching or not."""
-        self.links: list[str] = []
-        """Directories that the walk reached through a symbolic link."""
-        self.unreadable: dict[str, str] = {}
-        """Each path that could not be read, with the reason."""
-        self.unwatched: list[str] = []
-        """Directories without a watch, if ``kernel_watches`` is given; ``""`` is the root."""
-
-    def next_batch(self) -> list[FoundFile] | None:
-        """Return the matching files among the next entries, possibly none; None at the end.
-
-        Raise OSError if the root itself cannot be listed.
-        """
-        entries = list(islice(self._entries, BATCH_SIZE))
-        self.entries += len(entries)
-        return [seen for seen in entries if seen is not None] if entries else None
-
-    def _walk(self) -> Iterator[FoundFile | None]:
-        self._todo = [self._tree.on_disk_case(start) or start for start in self._todo if start] or [""]
-        while self._todo or self._links_todo:
-            linked = not self._todo
-            directory = heapq.heappop(self._links_todo) if linked else self._todo.pop()
-            try:
-                if not self._first_visit(directory):
-                    continue
-                if linked:
-                    self.links.append(directory)
-                with os.scandir(self._tree.absolute(directory)) as entries:
-                    self._check_coverage(directory)  # after scandir: an unreadable directory needs no watch yet
-                    for entry in entries:
-                        yield self._visit(f"{directory}/{entry.name}" if directory else entry.name, entry)
-            except OSError as error:
-                self._record_error(directory, error)
-
-    def _first_visit(self, directory: str) -> bool:
-        if not self._tree.follow_symlinks:
-            return True  # only links make loops
-        found = os.stat(self._tree.absolute(directory))
-        before = len(self._visited)
-        self._visited.add((found.st_dev, found.st_ino))
-        return len(self._visited) > before
-
-    def _check_coverage(self, directory: str) -> None:
-        if self._coverage is not None and not self._coverage.covers(os.stat(self._tree.absolute(directory))):
-            self.unwatched.append(directory)
-
-    def _visit(self, path: str, entry: "os.DirEntry[str]") -> FoundFile | None:
-        tree = self._tree
-        try:
-            linked = is_link(entry)
-            if linked and not tree.follow_symlinks:
-                return None
-            if entry.is_dir():
-                if tree.descends_into(path):
-                    if linked:
-                        heapq.heappush(self._links_todo, path)
-                    else:
-                        self._todo.append(path)
-                return None
-            return tree.find_file(path) if tree.matches(path) else None
-        except OSError as error:
-            self._record_error(path, error)
-            return None
-
-    def _record_error(self, path: str, error: OSError) -> None:
-        if not path:
-            raise error
-        if error.errno not in _GONE_ERRORS:
-            self.unreadable[path] = error.strerror or str(error)

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 
 from syncd.config.model import Folder
 from syncd.core.model import Proof
@@ -16,7 +16,7 @@ from syncd.platform.removable_file import RemovableFile
 from syncd.remotes.image.client import ImageRemote
 from syncd.remotes.multipart.client import MultipartRemote
 from syncd.store import files as store_files
-from syncd.store.job_rows import fingerprint_of
+from syncd.store.job_rows import fingerprint_of, listed
 from syncd.store.schema import files
 from syncd.upload import source
 from syncd.watch import debounce, inspection
@@ -67,7 +67,7 @@ def _enter_links(directory: int, name: str, *, make: bool = False) -> int:
     return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
 
 
-_ANY_WITH_INODE = select(files).where(files.c.inode.in_(bindparam("inodes", expanding=True)))
+_ANY_WITH_INODE = select(files).where(files.c.inode.in_(listed("inodes")))
 
 
 def _is_new_version(row: Any, file: Any) -> bool:

@@ -211,6 +211,18 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.last == {record.id: record.state for record in records}
 
     @invariant()
+    def a_page_has_stamps_of_exactly_the_files_that_need_nothing(self):
+        found = [seen(path, 1, size=file.size) for path, file in sorted(self.files.items()) if file.present]
+        for remotes in (REMOTES, REMOTES[:1]):
+            changed = self.run(self.store.diff(FOLDER, found, remotes))
+            stamps = {
+                file.path.encode(): None if file in changed else (1, file.fingerprint.size, file.fingerprint.mtime_ns)
+                for file in found
+            }
+            page = self.run(self.store.recorded_page(FOLDER, remotes, after=b"", limit=10))
+            assert list(page.items()) == list(stamps.items())
+
+    @invariant()
     def the_counts_are_right(self):
         query = text("SELECT state, count(*), sum(size) FROM jobs WHERE remote_id = :remote GROUP BY state")
         for remote in REMOTES:

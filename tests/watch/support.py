@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from syncd.config.model import Folder
 from syncd.core.model import FoundFile
 from syncd.watch.folder import FolderWatch
+from syncd.watch.recorded_files import Page
 from tests.support.wait import wait_until
 
 
@@ -41,6 +42,10 @@ class MemoryRecords:
         self.known |= {one.path: one for one in seen}
         self.observed += seen
 
+    async def page(self, folder: str, after: bytes, limit: int) -> Page:
+        paths = sorted(path for path in map(os.fsencode, self.known) if path > after)
+        return {path: _stamp(self.known[os.fsdecode(path)]) for path in paths[:limit]}
+
     async def mark_files_gone(self, folder: str, paths: Sequence[str]) -> None:
         for path in paths:
             if self.known.pop(path, None):
@@ -51,6 +56,11 @@ class MemoryRecords:
             return path.encode("utf-8", "surrogateescape")
 
         return sorted((path for path in self.known if after is None or order(path) > order(after)), key=order)[:limit]
+
+
+def _stamp(known: FoundFile) -> tuple[int, int, int] | None:
+    of = known.fingerprint
+    return None if of is None or known.unfit else (of.inode, of.size, of.mtime_ns)
 
 
 class WatchHarness:

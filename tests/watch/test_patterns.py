@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from syncd.config.gitignore import directory
-from syncd.watch.patterns import Patterns
+from syncd.config.gitignore import directory, plain, spec
+from syncd.watch.patterns import Patterns, _matcher
 
 JPG = Patterns(include=["*.jpg"], exclude=[])
 
@@ -35,6 +35,38 @@ def test_matches_judges_name_by_extension(name):
 def test_matches_judges_folders_of_the_path(folder, name):
     inside = name.casefold().endswith(".jpg") or folder.casefold().endswith(".jpg")
     assert JPG.matches(f"{folder}/{name}") == (inside and not is_junk(name) and not is_junk(folder))
+
+
+_patterns = st.sampled_from(
+    [
+        "*.jpg",
+        "/a/*.jpg",
+        "a/",
+        "/b/",
+        "a/**/b",
+        "**/x.png",
+        "A?.*",
+        "[!a]*.gif",
+        "[(?P<ps_d>].jpg",
+        "!a.jpg",
+        "!b/",
+        "# note",
+        "",
+        "a b/",
+        "a/**",
+    ]
+)
+_paths = st.lists(
+    st.one_of(_images, st.sampled_from(["a", "b", "ab", "a b", "a.jpg", "x.png", "d.jpg", "(.jpg", "x.gif"])),
+    min_size=1,
+    max_size=4,
+).map("/".join)
+
+
+@given(st.lists(_patterns, min_size=1, max_size=6), _paths, st.booleans())
+def test_matches_equals_pathspec(lines, path, directory):
+    path = plain(f"{path}/" if directory else path)
+    assert bool(_matcher(spec(lines))(path)) == spec(lines).match_file(path)
 
 
 @pytest.mark.parametrize(

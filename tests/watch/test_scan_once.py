@@ -107,8 +107,8 @@ async def test_records_error_for_one_file_does_not_stop_others(harness, records,
 async def test_failed_records_call_is_repeated(harness, records, monkeypatch):
     monkeypatch.setattr("syncd.watch.debounce.RECORD_RETRY_SECONDS", 0.1)
     (harness.path / "a.jpg").write_bytes(b"x")
-    diff, paths = records.diff, records.paths
-    broken = ["diff", "paths"]
+    diff, page, paths = records.diff, records.page, records.paths
+    broken = ["diff", "page", "paths"]
 
     async def failing(name, call, *args):
         if name in broken:
@@ -117,6 +117,7 @@ async def test_failed_records_call_is_repeated(harness, records, monkeypatch):
         return await call(*args)
 
     records.diff = lambda *args: failing("diff", diff, *args)
+    records.page = lambda *args: failing("page", page, *args)
     records.paths = lambda *args: failing("paths", paths, *args)
     assert await harness.once().scan_once()
     assert records.known.keys() == {"a.jpg"}

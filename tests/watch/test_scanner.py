@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from syncd.watch.scanner import EMPTY, NOT_REGULAR, Scan, WatchedTree
+from syncd.watch.scanner import EMPTY, NOT_REGULAR, WatchedTree
+from syncd.watch.walk import Scan
 
 
 def walk(harness, start="", **changes):

@@ -15,7 +15,8 @@ from syncd.platform.read_lease import Writer
 from syncd.watch import debounce, inspection
 from syncd.watch.folder import FolderWatch
 from syncd.watch.inspection import Unfinished, inspect
-from syncd.watch.scanner import Scan, WatchedTree
+from syncd.watch.scanner import WatchedTree
+from syncd.watch.walk import Scan
 from tests.support.wait import wait_until
 from tests.watch.support import set_age
 

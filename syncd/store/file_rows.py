@@ -1,21 +1,26 @@
-"""Inserts the rows of many new files with one statement.
+"""Reads and inserts the rows of many files with one statement.
 
-:mod:`syncd.store.files` finds out which files are new and creates their jobs.
+:mod:`syncd.store.files` finds out which files are new or have changed, and updates their jobs.
 """
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Row, bindparam, insert, select, text
 
 from syncd.core.model import Fingerprint, FoundFile
+from syncd.store.job_rows import batched
 from syncd.store.schema import files
 
 FIRST_VERSION = 1
 """The version of a file that was never recorded before."""
 
-# One statement for a whole batch: the writer's thread takes Python's lock twice for each statement, not for each row.
+_IN_FOLDER = select(files).where(files.c.folder == bindparam("folder"))
+_AT = _IN_FOLDER.where(text("path IN (SELECT CAST(value AS BLOB) FROM json_each(:paths))"))
+_AT_ANY = _IN_FOLDER.where(files.c.path.in_(bindparam("paths", expanding=True)))
+# One statement for a whole batch, because Python's lock is taken for each statement.
 _INSERT_FROM_JSON = f"""\
 INSERT INTO files (folder, path, inode, size, mtime_ns, birth_ns, closed, version, present, removed, seen_at)
 SELECT ?, CAST(json_extract(value, '$[0]') AS BLOB), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
@@ -24,6 +29,18 @@ FROM json_each(?)"""  # noqa: S608 - the version is a constant
 _INSERT = insert(files)
 
 NewFile = tuple[FoundFile, Fingerprint]
+
+
+def files_at(connection: Connection, folder: str, paths: Iterable[str]) -> list[Row[Any]]:
+    """Return the rows of the files at ``paths``."""
+    odd: list[str] = []
+    usual: list[str] = []
+    for path in paths:
+        (usual if _is_text(path) else odd).append(path)
+    rows = list(connection.execute(_AT, {"folder": folder, "paths": json.dumps(usual, ensure_ascii=False)}))
+    for batch in batched(odd):
+        rows += connection.execute(_AT_ANY, {"folder": folder, "paths": batch})
+    return rows
 
 
 def insert_files(connection: Connection, folder: str, new: Sequence[NewFile], *, seen_at: float) -> list[int]:

@@ -1,0 +1,84 @@
+"""Compares a walk over a folder with the recorded files, page by page, in the order of the paths.
+
+:class:`syncd.watch.walk.Scan` asks for each file whether it equals its record, and leaves such files out. The walk
+runs in a thread, but only the event loop can read the records. So the walk pauses at the end of each page, and
+:mod:`syncd.watch.reconciler` adds the next one.
+"""
+
+import os
+from collections.abc import Mapping
+
+from syncd.core.settle import MAX_RACY_SECONDS
+from syncd.watch.hints import MAX_PENDING_FILES
+
+Stamp = tuple[int, int, int]
+"""Inode, size in bytes and mtime in nanoseconds of a file."""
+Page = Mapping[bytes, Stamp | None]
+"""Recorded files by their path, as bytes. A file without a stamp has to be reported even if it is unchanged."""
+PAGE_SIZE = 2000
+"""The number of records that are read at a time."""
+_SECOND = 1_000_000_000
+
+
+class RecordedFiles:
+    """The records of one folder during one walk, which visits the paths in the order of their bytes.
+
+    ``max_size`` and ``settle`` are those of the folder, ``wall`` is the time in seconds since the epoch.
+    """
+
+    def __init__(self, *, max_size: int, settle: float, wall: float) -> None:
+        self._max_size = max_size
+        self._quiet_before_ns = int((wall - max(settle, MAX_RACY_SECONDS)) * _SECOND)
+        self._page: dict[bytes, Stamp | None] = {}
+        self._last = False
+        self.end = b""
+        """The last path of the current page; the next page follows it."""
+        self.needs_page = True
+        """Whether the walk waits for :meth:`add`."""
+        self.unchanged = 0
+        """Number of files that were equal to their records."""
+        self.missing: list[str] | None = []
+        """Recorded paths that the walk has not visited; None if they are too many or the records could not be read."""
+
+    def add(self, page: Page | None) -> None:
+        """Add the next page; a page with less than ``PAGE_SIZE`` files is the last one. None: it could not be read."""
+        self.needs_page = False
+        if page is None:
+            self._last, self.missing = True, None
+            return
+        self._page = dict(page)
+        self._last = len(page) < PAGE_SIZE
+        self.end = max(page, default=self.end)
+
+    def cover(self, path: bytes) -> bool:
+        """Return whether the record of ``path`` is in the current page, if there is one; else request the next page."""
+        if path <= self.end or self._last:
+            return True
+        self._next_page()
+        return False
+
+    def finish(self) -> bool:
+        """Return whether all pages were compared with the finished walk; else request the next page."""
+        self._next_page()
+        self.needs_page = not self._last
+        return self._last
+
+    def equals(self, path: bytes, status: os.stat_result) -> bool:
+        """Return whether the file is quiet, fit for upload and equal to its record."""
+        known = self._page.pop(path, None)
+        if (
+            known == (status.st_ino, status.st_size, status.st_mtime_ns)
+            and 0 < status.st_size <= self._max_size
+            and status.st_mtime_ns < self._quiet_before_ns
+        ):
+            self.unchanged += 1
+            return True
+        return False
+
+    def _next_page(self) -> None:
+        if self.missing is not None:
+            self.missing += map(os.fsdecode, self._page)
+            if len(self.missing) > MAX_PENDING_FILES:
+                self.missing = None
+        self._page = {}
+        self.needs_page = True
