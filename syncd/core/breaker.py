@@ -4,7 +4,9 @@ A closed breaker allows requests. An open breaker allows none until ``probe_at``
 the breaker is half-open. A half-open breaker allows one request at a time, and the first success closes it.
 
 :mod:`~syncd.remotes.response_failures` gives a response such as 429 its scope and Retry-After;
-:mod:`~syncd.upload.endpoint` passes the failure here.
+:mod:`~syncd.upload.endpoint` passes the failure here, and after an overload it reduces the limit of requests in flight.
+While the breaker is open, :mod:`~syncd.upload.upload` releases each job whose request fails: the job is queued again,
+and the failure does not count against it.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Decides when a failed job is tried again: exponential backoff with full jitter.
 
-:mod:`~syncd.upload.upload` calls :func:`decide` and records the decision. A failure of the whole remote, such as 429 or
-503, is not a retry of a job: it opens the circuit breaker (:mod:`~syncd.core.breaker`), which waits for Retry-After and
-allows one probe. :mod:`~syncd.remotes.response_failures` reads the Retry-After header.
+:mod:`~syncd.upload.upload` calls :func:`decide` and records the decision. A failure of the whole remote, such as 429,
+does not count against a job: the job is queued again, and the circuit breaker (:mod:`~syncd.core.breaker`) waits for
+Retry-After and allows one probe. :mod:`~syncd.remotes.response_failures` reads the Retry-After header.
 
 The jitter follows "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: a random wait between zero and the
 exponential bound spreads many clients, or many jobs, best.

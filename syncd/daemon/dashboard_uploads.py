@@ -2,6 +2,9 @@
 
 The file has a hidden name, which watches ignore, until it is complete; then it gets the first free name. It is locked
 while it is written, so an unlocked hidden file is a leftover of a process that was killed.
+
+If the disk of the folder is full, the upload ends with :class:`DiskFullError`. Other full disks:
+:mod:`syncd.store.database` for the job store, and :mod:`syncd.receiver.storage_limits` for the uploads of a receiver.
 """
 
 import asyncio

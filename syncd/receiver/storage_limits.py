@@ -3,6 +3,9 @@
 An upload counts in full from its start, so that an accepted upload can always finish, and concurrent uploads cannot
 exceed the quota together. The free disk space is checked at the start and before each write, because other programs use
 the disk too.
+
+Other full disks: `syncd.store.database` for the job store, and `syncd.daemon.dashboard_uploads` for a file that the
+dashboard saves into a watched folder.
 """
 
 import os

@@ -4,6 +4,9 @@ A caller passes a small unit of work and awaits its result. The writer combines 
 that a thousand files per second do not need a thousand fsyncs, and answers after the commit. While the disk is full or
 failing, or while the file is deleted or replaced, the answers wait and nothing is lost: the writer only confirms what
 is in the file at the path.
+
+Other full disks: :mod:`syncd.receiver.storage_limits` for the uploads of a receiver, and
+:mod:`syncd.daemon.dashboard_uploads` for a file that the dashboard saves into a watched folder.
 """
 
 import asyncio

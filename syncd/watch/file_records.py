@@ -1,6 +1,6 @@
 """Defines the interface to the records of files, which the watch compares and updates.
 
-The daemon implements it with the job store.
+The daemon implements it with the job store: :mod:`syncd.store.files` records the files and recognises renames.
 """
 
 from collections.abc import Sequence

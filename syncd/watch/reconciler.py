@@ -2,7 +2,7 @@
 
 Scans are full, below the directories that hints named, or of the gaps: directories without a watch or without read
 permission. :class:`syncd.watch.folder.FolderWatch` runs the scans while the folder is present; found files go into the
-:class:`syncd.watch.debounce.SettleQueue`.
+:class:`syncd.watch.debounce.SettleQueue`. :mod:`syncd.store.files` records the files and recognises renames.
 """
 
 import asyncio
