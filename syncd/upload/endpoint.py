@@ -63,19 +63,20 @@ class Endpoint:
         if self.down:
             raise Transient(str(self.breaker.reason), scope=Scope.REMOTE)
         observation = Observation()
+        began = self.clock()
         try:
             yield observation
         except Transient as failure:
             if failure.if_reachable and not await self._concerns_server(failure):
                 failure = failure.reduced()
-            self._failed(failure, whose)
+            self._failed(failure, whose, began)
             raise failure from None
         except Failure as failure:
-            self._failed(failure, whose)
+            self._failed(failure, whose, began)
             raise
         if observation.inconclusive:
             return
-        self.limiter.limit.finished(size=size, in_flight=self.limiter.in_flight, now=self.clock())
+        self.limiter.limit.finished(size=size, began=began, in_flight=self.limiter.in_flight, now=self.clock())
         if self.breaker.succeeded():
             self.limiter.restrict_to_one(False)
 
@@ -101,12 +102,12 @@ class Endpoint:
 
     def learn(self, failure: Failure, whose: object) -> None:
         """Learn from a request that failed inside a call that succeeded."""
-        self._failed(failure, whose)
+        self._failed(failure, whose, self.clock())
 
-    def _failed(self, failure: Failure, whose: object = None) -> None:
+    def _failed(self, failure: Failure, whose: object, began: float) -> None:
         now = self.clock()
         if isinstance(failure, Transient) and failure.overload:
-            self.limiter.limit.overloaded(now)
+            self.limiter.limit.overloaded(began=began, now=now)
         self.breaker.failed(failure, now, whose=whose)
 
     async def probe(self) -> None:
@@ -120,9 +121,12 @@ class Endpoint:
             self._probing = False
 
     async def ask(self) -> None:
-        """Send a cheap request; the breaker learns from a failure."""
+        """Send a cheap request; the breaker learns from a failure.
+
+        The limit does not: the request is not one of those that it bounds.
+        """
         if failure := await self._check():
-            self._failed(failure)
+            self.breaker.failed(failure, self.clock())
 
     async def _check(self) -> Transient | Unauthorized | None:
         """Send a cheap request; return its failure if that concerns the whole server, or None.

@@ -17,7 +17,7 @@ from tests.simulation.server import Answer, Request, Server
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-MOST = 64
+MOST = 256
 """The highest limit of requests in flight with ``auto``."""
 ON_THE_WAY = 0.25
 """Seconds after a decision in which an earlier request may still begin."""

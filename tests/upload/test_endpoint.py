@@ -130,3 +130,34 @@ async def test_endpoint_sends_one_check_at_a_time(endpoint):
     await endpoint.probe()
     await asyncio.gather(asking, return_exceptions=True)
     assert (endpoint.remote.count("check"), endpoint.remote.most_in_flight) == (2, 1)
+
+
+async def test_endpoint_failed_probe_keeps_the_limit(endpoint):
+    endpoint.limiter.limit = AdaptiveLimit()
+    before = endpoint.limiter.capacity
+    endpoint.remote.fail = lambda call, *about: Transient("too busy", scope=Scope.REMOTE, overload=True)
+    await endpoint.ask()
+    assert (endpoint.down, endpoint.limiter.capacity) == (True, before)
+
+
+async def test_endpoint_reports_the_response_time_of_the_server(endpoint):
+    """The wait for a slot is no part of it."""
+
+    class RecordingLimit(FixedLimit):
+        def finished(self, *, size, began, in_flight, now):
+            times.append((began, now, in_flight))
+
+    async def ask():
+        async with endpoint.request("job"):
+            endpoint.clock = lambda: endpoint_time + 2
+            await asyncio.sleep(0)
+
+    times, endpoint_time = [], 5.0
+    endpoint.limiter.limit = RecordingLimit(1)
+    async with endpoint.limiter.slot():
+        waiting = asyncio.create_task(ask())
+        await asyncio.sleep(0)
+        endpoint_time = 100.0
+        endpoint.clock = lambda: endpoint_time
+    await waiting
+    assert times == [(100.0, 102.0, 1)]
