@@ -2,8 +2,6 @@
 
 import shutil
 import socket
-import subprocess
-import sys
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -71,13 +69,8 @@ def daemon(tmp_path, receiver):
 
 @pytest.fixture
 def login_url(daemon):
-    """Return a function that creates a one-time login URL with ``syncd ctl open --print``."""
-
-    def create():
-        command = [sys.executable, "-m", "syncd", "ctl", "-c", str(daemon.config), "open", "--print"]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-    return create
+    """Return a function that creates a one-time login URL, as ``syncd ctl open`` does."""
+    return daemon.client.dashboard
 
 
 @pytest_asyncio.fixture(loop_scope="package")
