@@ -1,4 +1,4 @@
-"""Protect an aiohttp server on TCP against too many connections and slow clients.
+"""Protects an aiohttp server on TCP against too many connections and slow clients.
 
 The dashboard and the receiver use these functions.
 """

@@ -1,4 +1,4 @@
-"""Build the aiohttp application of the control API, and render errors as JSON.
+"""Builds the aiohttp application of the control API, and renders errors as JSON.
 
 The Unix socket, the named pipe and the dashboard each serve such an application. Each has its own access check.
 """

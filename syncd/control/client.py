@@ -1,4 +1,4 @@
-"""Send requests to the control socket: synchronous, and fast to start.
+"""Sends requests to the control socket: synchronous, and fast to start.
 
 The methods of :class:`ControlClient` use the routes of :mod:`syncd.control.routes`. This module speaks HTTP itself,
 because importing :mod:`http.client` would take longer than all its other imports together.

@@ -1,4 +1,4 @@
-"""Connect routes to handlers: parse parameters, call the handler, encode the result.
+"""Connects routes to handlers: parses parameters, calls the handler, encodes the result.
 
 A handler registers with :func:`json_handler` or :func:`raw_handler`; :mod:`syncd.control.app` serves all handlers.
 """

@@ -1,4 +1,4 @@
-"""Answer the routes of the control API for previews, originals and new files.
+"""Answers the routes of the control API for previews, originals and new files.
 
 A file in a watched folder can contain anything. The headers stop a browser from treating it as a page of the dashboard:
 the browser must not guess its type, run its scripts or load files that it refers to.

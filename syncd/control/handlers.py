@@ -1,4 +1,4 @@
-"""Answer the routes of the control API with the results of the daemon.
+"""Answers the routes of the control API with the results of the daemon.
 
 :mod:`syncd.control.file_handlers` has the routes that carry files.
 """

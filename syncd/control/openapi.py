@@ -1,4 +1,4 @@
-"""Describe the control API for programs, as an OpenAPI 3.1 document.
+"""Describes the control API for programs, as an OpenAPI 3.1 document.
 
 The document is built from the routes and the ``TypedDict`` classes, of which pydantic derives the schemas. Only this
 module loads pydantic, at the first request for the document, because the client of the control API must start fast.

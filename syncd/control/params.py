@@ -1,5 +1,5 @@
 # ruff: noqa: D102 - Parameter documents the methods
-"""Parse, encode and document the parameters of the control API, a class per type.
+"""Parses, encodes and documents the parameters of the control API, a class per type.
 
 :mod:`syncd.control.routes` lists the parameters of each route. The daemon calls :meth:`Parameter.parse` and the client
 :meth:`Parameter.encode`. The OpenAPI document uses :attr:`Parameter.schema`, the reference :attr:`Parameter.example`.

@@ -1,4 +1,4 @@
-"""Define the routes of the control API: method, path, parameters and response.
+"""Defines the routes of the control API: method, path, parameters and response.
 
 :mod:`syncd.control.app` registers a handler for each route, :class:`syncd.control.client.ControlClient` sends requests
 with them, :mod:`syncd.control.openapi` describes them for programs, and ``python -m tests.control.reference`` writes

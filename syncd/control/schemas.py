@@ -1,4 +1,4 @@
-r"""Define the types of the JSON documents of the control API.
+r"""Defines the types of the JSON documents of the control API.
 
 :mod:`syncd.control.routes` lists the document of each route. Every text in a document is valid Unicode and safe to
 display: bytes of a file name that are not UTF-8 appear as ``\xff``, a newline as ``\n``. The docstring of a

@@ -1,4 +1,4 @@
-"""Define the protocol between the control API and the daemon, and its errors.
+"""Defines the protocol between the control API and the daemon, and its errors.
 
 The handlers (:mod:`syncd.control.handlers`) call :class:`ControlService`, :mod:`syncd.daemon.control_service`
 implements it. The documents that it returns are in :mod:`syncd.control.schemas`.

@@ -1,4 +1,4 @@
-"""Send the events of the hub to one client as server-sent events."""
+"""Sends the events of the hub to one client as server-sent events."""
 
 import asyncio
 import contextlib

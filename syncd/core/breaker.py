@@ -43,10 +43,10 @@ class Breaker:
         self.reason: Failure | None = None
 
     def failed(self, failure: Failure, now: float, *, whose: object = None) -> bool:
-        """Record a failed request of job ``whose``; return whether it opens the breaker.
+        """Record a failed request of job ``whose``.
 
-        True also if the breaker was open already. Without ``whose`` the request concerned no job, as a probe does, and
-        every transient failure concerns the whole remote.
+        Return True if the failure concerns the whole remote; the breaker is open afterwards. Pass no job for a probe:
+        then every transient failure concerns the remote.
         """
         if not self._concerns_remote(failure, whose):
             return False

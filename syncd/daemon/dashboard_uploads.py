@@ -34,8 +34,8 @@ async def save_upload(
     """Write ``content`` into ``folder`` under the first free variant of ``name``; return it.
 
     A variant has a number appended. ``takes`` returns whether the watch selects a name; ``token`` is 8 bytes that
-    are unique among concurrent uploads. An error leaves no file behind. ``DiskFullError``; ``NotFoundError``
-    without a folder; else ``ApiError``.
+    are unique among concurrent uploads. Raises :class:`DiskFullError` if the disk is full, :class:`NotFoundError` if
+    the folder does not exist, and another :class:`ApiError` otherwise; an error leaves no file behind.
     """
     upload = PartialUpload(folder, f".syncd-drop-{token.hex()}.part")
     got = 0

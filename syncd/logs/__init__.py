@@ -1,4 +1,4 @@
-"""Configure the log: one line per event, to a stream or systemd's journal and to a file.
+"""Configures the log: one line per event, to a stream or systemd's journal and to a file.
 
 The modules of syncd log with structlog. Libraries log with the standard library, and a handler forwards their warnings.
 ``processors`` redacts and escapes each event, ``router`` writes it to the sinks, ``buffer`` keeps the latest events.

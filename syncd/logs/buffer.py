@@ -1,4 +1,4 @@
-"""Keep the latest log events in memory for the control API, redacted like the log lines."""
+"""Keeps the latest log events in memory for the control API, redacted like the log lines."""
 
 import threading
 from collections import deque

@@ -1,4 +1,4 @@
-"""Write log lines to a file that only its owner can read, and rotate it by size.
+"""Writes log lines to a file that only its owner can read, and rotates it by size.
 
 Another program can move, delete or truncate the file at any time: each line goes to the file that is then at the path.
 Write errors, such as a full disk, are ignored.

@@ -1,4 +1,4 @@
-"""Format a log event as JSON for programs, or as a console line for people."""
+"""Formats a log event as JSON for programs, or as a console line for people."""
 
 import json
 import re

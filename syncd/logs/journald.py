@@ -1,4 +1,4 @@
-"""Write log events to systemd's journal with its native protocol.
+"""Writes log events to systemd's journal with its native protocol.
 
 Each field of an event becomes a field of the entry. An entry is one datagram of ``NAME=value`` lines; a value with
 several lines is written as name, length and bytes. An entry that is too large for a datagram is sent as the descriptor

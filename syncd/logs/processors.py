@@ -1,4 +1,4 @@
-"""Prepare log events: the structlog processors that run before the router.
+"""Prepares log events: the structlog processors that run before the router.
 
 They add the time, describe the exception, redact secrets and escape bytes. Afterwards an event contains only JSON
 values, except for ``timestamp``, which is a ``datetime``.

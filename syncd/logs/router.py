@@ -1,4 +1,4 @@
-"""Write each log event to the sinks.
+"""Writes each log event to the sinks.
 
 The sinks are a stream or systemd's journal, a file, a callback for warnings, and the buffer. A sink that fails must not
 stop the program, so the router ignores the errors of sinks.

@@ -1,4 +1,7 @@
-"""Deletes a file of the user or moves it away; no other module of syncd does that.
+"""Deletes a user's file or moves it away, with the steps of :mod:`~syncd.platform.removable_file`.
+
+Nothing else in syncd does. (:mod:`syncd.daemon.dashboard_uploads` and :mod:`syncd.recovery.restore_folder` remove only
+their own hidden files.)
 
 The path is opened directory by directory without following links, so that no link or exchanged folder leads elsewhere.
 The file is read while no process has it open for writing, renamed to a hidden name, compared with what was read, and
@@ -98,10 +101,10 @@ def remove(
 
 
 def recover(root: str, path: str, hidden: str) -> str | None:
-    """Restore a file that an interrupted removal has hidden.
+    """Give the file that an interrupted removal has hidden its name back.
 
-    Return its new name, None if there is none. Raises OSError if that is unknown, such as for an empty ``root`` that
-    may be an unmounted mount point.
+    Return the name, with a number if another file has it now; None if there is no hidden file. Raises OSError if that
+    is unknown, for example because ``root`` is empty: its file system may not be mounted.
     """
     if not os.listdir(root):
         raise FileNotFoundError(errno.ENOENT, "it is empty; is its file system mounted?", root)

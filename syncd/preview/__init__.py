@@ -1,4 +1,4 @@
-"""Render previews of images in a sandboxed worker process.
+"""Renders previews of images in a sandboxed worker process.
 
 Image decoders run on untrusted files, so they never run in the daemon. ``worker`` is the main function of the worker
 process, and ``picture`` renders the previews there. In the daemon, ``renderer`` starts the worker and talks to it,

@@ -1,4 +1,4 @@
-"""Store rendered previews on disk.
+"""Stores rendered previews on disk.
 
 Rendering a preview takes up to a second, a gallery shows many, and the cache of a browser serves only that browser.
 Each file has a checksum and a preview. A file that a crash or a disk error has damaged is rendered again, so the cache

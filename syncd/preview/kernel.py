@@ -1,4 +1,4 @@
-"""Make Linux system calls for which Python has no function.
+"""Makes Linux system calls for which Python has no function.
 
 Each function raises OSError if the kernel, or a sandbox that already confines this process, rejects the call.
 """

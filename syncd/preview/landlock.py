@@ -1,4 +1,4 @@
-"""Deny access to files, TCP and other processes with a Landlock domain that has no rule.
+"""Denies access to files, TCP and other processes with a Landlock domain that has no rule.
 
 Open files stay usable. Landlock controls files since Linux 5.13, TCP since 6.7, and signals and abstract Unix sockets
 since 6.12. The domain denies all that the running kernel can deny.

@@ -1,4 +1,4 @@
-"""Start the worker on Linux, and confine it further than :mod:`syncd.preview.unix` does.
+"""Starts the worker on Linux, and confines it further than :mod:`syncd.preview.unix` does.
 
 Each further layer is optional: an old kernel may lack it, and the sandbox of a service manager or container may forbid
 it.

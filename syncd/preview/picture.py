@@ -1,4 +1,4 @@
-"""Render a small WebP preview of an image file.
+"""Renders a small WebP preview of an image file.
 
 Only this module uses Pillow, and only the worker imports it. It enables only formats whose decoders run in this
 process; for some others, Pillow would start Ghostscript. Pillow imports many of its modules on demand. :func:`load`

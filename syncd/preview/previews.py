@@ -1,4 +1,4 @@
-"""Serve previews to the daemon, from the cache or rendered one at a time."""
+"""Serves previews to the daemon, from the cache or rendered one at a time."""
 
 import asyncio
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""Define the messages between daemon and worker, and the limits of the worker.
+"""Defines the messages between daemon and worker, and the limits of the worker.
 
 The worker first sends :data:`GREETING` and the names of its sandbox layers in force, separated by spaces. The daemon
 then sends requests: :data:`REQUEST` and the open file, as a descriptor (Unix) or a handle (Windows), so that the file's

@@ -1,4 +1,4 @@
-"""Start the worker on demand, send it requests, and end it when it is idle or hangs.
+"""Starts the worker on demand, sends it requests, and ends it when it is idle or hangs.
 
 The worker inherits only its end of one socket: no open file of the daemon, no environment variable that may contain a
 token, and no terminal, so that Ctrl-C reaches only the daemon. The renderer does not trust the worker's answers,

@@ -1,4 +1,4 @@
-"""Allow only the system calls that decoding an open file needs, with a seccomp filter.
+"""Allows only the system calls that decoding an open file needs, with a seccomp filter.
 
 A forbidden call fails with EPERM, so a library that does not depend on the call continues. A call newer than this list
 fails with ENOSYS, as on an older kernel, so a C library uses an older call instead: not clone3 but clone, whose flags a

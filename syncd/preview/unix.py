@@ -1,4 +1,4 @@
-"""Start the worker on Unix, and receive requests in it: the twin of ``windows``.
+"""Starts the worker on Unix, and receives requests in it: the twin of ``windows``.
 
 The daemon sends the descriptor of each file over the socket. The worker applies its sandbox itself;
 :mod:`syncd.preview.linux` adds layers.

@@ -1,4 +1,4 @@
-"""Start the worker on Windows, and receive requests in it: the twin of ``unix``.
+"""Starts the worker on Windows, and receives requests in it: the twin of ``unix``.
 
 The daemon duplicates the handle of each file into the worker. A job object limits the worker. The worker inherits no
 handle but its standard input, over which it receives its end of the socket after it was added to the job object.

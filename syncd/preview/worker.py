@@ -1,4 +1,4 @@
-"""Run the worker process that decodes images: ``python -m syncd.preview.worker``.
+"""Runs the worker process that decodes images: ``python -m syncd.preview.worker``.
 
 The worker ends as soon as the daemon closes its end of the socket. The first defence against hostile images is the
 limits in :mod:`syncd.preview.picture`, the second is the sandbox: a decoder that an image has taken over can reach only

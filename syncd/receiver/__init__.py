@@ -1,4 +1,4 @@
-"""Serve both upload APIs, and store the uploads in a folder.
+"""Serves both upload APIs, and stores the uploads in a folder.
 
 `serve` runs the receiver, `app` assembles it, `middleware` and `hosts` decide which requests to accept, `image` and
 `multipart` implement the two APIs. `storage` keeps the uploads of one API on disk, `stored_files` its complete files,

@@ -1,4 +1,4 @@
-"""Assemble the receiver: both APIs, their stores, and the removal of old uploads."""
+"""Assembles the receiver: both APIs, their stores, and the removal of old uploads."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Read request bodies, with limits of their size, their speed and their memory."""
+"""Reads request bodies, with limits of their size, their speed and their memory."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Count requests and uploads, for `GET /v1/receiver`."""
+"""Counts requests and uploads, for `GET /v1/receiver`."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Define the stable error codes of the receiver, and its exceptions."""
+"""Defines the stable error codes of the receiver, and its exceptions."""
 
 from enum import Enum
 

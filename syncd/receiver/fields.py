@@ -1,4 +1,4 @@
-"""Validate the fields of a request.
+"""Validates the fields of a request.
 
 The functions that take a payload return the value of a field, or raise ApiError with the field's name.
 """

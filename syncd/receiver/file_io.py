@@ -1,4 +1,4 @@
-"""Read and write the files of a store. Each function blocks; call it in a thread.
+"""Reads and writes the files of a store. Each function blocks; call it in a thread.
 
 Each function opens and closes its files, so unfinished uploads hold no descriptors.
 """

@@ -1,4 +1,4 @@
-"""Protect a receiver without a token against web pages, by `Host` and origin.
+"""Protects a receiver without a token against web pages, by `Host` and origin.
 
 A web page can make a browser send requests to any address that the browser can reach, and the owner of the page can
 point a domain at that address (DNS rebinding). Headers that a page cannot set reveal both: `Host` is the requested

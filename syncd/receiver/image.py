@@ -1,4 +1,4 @@
-"""Implement the image API: ASCII texts, named by SHA-256, uploaded in chunks.
+"""Implements the image API: ASCII texts, named by SHA-256, uploaded in chunks.
 
 `size`, `chunk_size` and a chunk's `size` count characters, each of which is one byte; `data` that is not ASCII gets
 400. After the last chunk, the receiver verifies the hash of the whole text. If it matches, the chunk gets 201.

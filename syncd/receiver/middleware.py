@@ -1,4 +1,4 @@
-"""Check each request, limit the requests in progress, and render errors."""
+"""Checks each request, limits the requests in progress, and renders errors."""
 
 import errno
 import hmac

@@ -1,4 +1,4 @@
-"""Implement the multipart API: create, chunk, complete, progress, resume, direct.
+"""Implements the multipart API: create, chunk, complete, progress, resume, direct.
 
 `hash` is an MD5 or a SHA-256, by its length; other lengths get 400, because the receiver cannot verify them. `pool_id`
 is a GUID, a ULID, null or absent; the receiver returns it and does not use it. The id of a stored file is its hash. A

@@ -1,4 +1,4 @@
-"""Run a receiver on a TCP port, for ``syncd serve`` and ``syncd demo``."""
+"""Runs a receiver on a TCP port, for ``syncd serve`` and ``syncd demo``."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Define the settings of a receiver: its folder, access rules and limits."""
+"""Defines the settings of a receiver: its folder, access rules and limits."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Create and delete a store's folders in a staging folder.
+"""Creates and deletes a store's folders in a staging folder.
 
 A complete folder then moves to its place with one rename, which a killed process cannot leave half done.
 """

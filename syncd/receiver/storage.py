@@ -1,4 +1,4 @@
-"""Store the uploads of one API: start an upload, write its chunks, finish it.
+"""Stores the uploads of one API: starts an upload, writes its chunks, finishes it.
 
 The folder of a store contains
 

@@ -1,4 +1,4 @@
-"""Limit the content of a receiver: by a quota, and by a reserve of disk space.
+"""Limits the content of a receiver: by a quota, and by a reserve of disk space.
 
 An upload counts in full from its start, so that an accepted upload can always finish, and concurrent uploads cannot
 exceed the quota together. The free disk space is checked at the start and before each write, because other programs use

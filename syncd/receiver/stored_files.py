@@ -1,4 +1,4 @@
-"""Store the complete files of one API: a folder for each, with its bytes and plan.
+"""Stores the complete files of one API: a folder for each, with its bytes and plan.
 
 The digest is the name of the folder, so identical content is stored once. It stays until the latest expiry of all its
 uploads; no expiry means forever. The expiry never becomes earlier, whatever the order in which the uploads end.

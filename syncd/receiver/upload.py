@@ -1,4 +1,4 @@
-"""Represent one unfinished upload: its plan, and its chunks on disk."""
+"""Represents one unfinished upload: its plan, and its chunks on disk."""
 
 import asyncio
 import json

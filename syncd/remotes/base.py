@@ -1,4 +1,4 @@
-"""Define the interface of a client for one upload server.
+"""Defines the interface of a client for one upload server.
 
 :mod:`syncd.upload`, :mod:`syncd.recovery` and ``syncd check`` call a :class:`Remote`. The packages ``image`` and
 ``multipart`` implement it for one API each, on the common base in :mod:`syncd.remotes.client`; both pass the contract

@@ -1,4 +1,4 @@
-"""Define request bodies of known length.
+"""Defines request bodies of known length.
 
 A body can be produced several times, because a request may be repeated.
 """

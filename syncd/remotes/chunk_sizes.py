@@ -1,4 +1,4 @@
-"""Choose the request size for one server by the failures of earlier requests.
+"""Chooses the request size for one server by the failures of earlier requests.
 
 A request fails by its size for one of two reasons. The server may reject it as too large: :class:`ChunkSizes` then
 allows half the size. Or the server's time limit cuts it off, because the connection is slow

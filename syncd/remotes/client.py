@@ -1,4 +1,4 @@
-"""Provide the part of a client that the image API and the multipart API share.
+"""Provides the part of a client that the image API and the multipart API share.
 
 :class:`syncd.remotes.image.client.ImageRemote` and :class:`syncd.remotes.multipart.client.MultipartRemote` extend
 :class:`RemoteClient`. :class:`syncd.remotes.base.Remote` is the interface that they implement.

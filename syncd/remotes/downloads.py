@@ -1,4 +1,4 @@
-"""Process the body of a download: hash it, compare it, or record its length.
+"""Processes the body of a download: hashes it, compares it, or records its length.
 
 :meth:`syncd.remotes.http.Http.get` writes the body of a 200 to a :class:`DownloadWriter`.
 """

@@ -1,4 +1,4 @@
-"""Map exceptions of aiohttp and the operating system to failures.
+"""Maps exceptions of aiohttp and the operating system to failures.
 
 The failures are those of :mod:`syncd.core.errors`. :mod:`syncd.remotes.response_failures` does the same for responses.
 """

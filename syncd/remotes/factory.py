@@ -1,4 +1,4 @@
-"""Create the client for a remote's settings.
+"""Creates the client for a remote's settings.
 
 The function is not in the package's ``__init__``, because importing the package must not load aiohttp.
 """

@@ -1,4 +1,4 @@
-"""Send HTTP requests to one remote.
+"""Sends HTTP requests to one remote.
 
 A request returns a :class:`Response` or raises a failure of :mod:`syncd.core.errors`; no exception of aiohttp passes
 this module (:mod:`syncd.remotes.exceptions`). :mod:`syncd.remotes.transport` sets up the connections.

@@ -1,4 +1,4 @@
-"""End a request that makes no progress, however long the whole request may take."""
+"""Ends a request that makes no progress, however long the whole request may take."""
 
 import asyncio
 from types import TracebackType

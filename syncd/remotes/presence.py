@@ -1,4 +1,4 @@
-"""Judge whether a server has a file, by its response to a download request.
+"""Judges whether a server has a file, by its response to a download request.
 
 Yes requires the right length or the right bytes; no requires "not found" or other bytes. A rejection, a server error
 and an HTML page of a proxy mean unknown.

@@ -1,4 +1,4 @@
-"""Look up the proxy that the environment variables name."""
+"""Looks up the proxy that the environment variables name."""
 
 import urllib.request
 from ipaddress import ip_address

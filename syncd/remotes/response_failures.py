@@ -1,4 +1,4 @@
-"""Map an unexpected HTTP response to a failure of :mod:`syncd.core.errors`.
+"""Maps an unexpected HTTP response to a failure of :mod:`syncd.core.errors`.
 
 A 429 or 503 becomes a ``Transient`` with the seconds of Retry-After. :mod:`syncd.core.breaker` then allows no request
 to the server until a probe succeeds, and :mod:`syncd.core.retry` decides when a failed job is tried again.

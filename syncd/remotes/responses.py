@@ -1,4 +1,4 @@
-"""Represent a server's response, and extract its error message.
+"""Represents a server's response, and extracts its error message.
 
 The response may come from a proxy or any other program, so every format is tolerated.
 :mod:`syncd.remotes.response_failures` maps a response to a failure.

@@ -1,4 +1,4 @@
-"""Measure the upload speed with a chunk that the server must reject.
+"""Measures the upload speed with a chunk that the server must reject.
 
 Neither API can delete an upload that has begun. But a server answers 404 to a chunk of an unknown upload and stores
 nothing of it, as both API documents say. The response also shows whether the server offers the API.

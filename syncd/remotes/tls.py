@@ -1,4 +1,4 @@
-"""Create the TLS context of a remote: TLS 1.2 or later, with the configured certificates."""
+"""Creates the TLS context of a remote: TLS 1.2 or later, with the configured certificates."""
 
 import hashlib
 import ssl

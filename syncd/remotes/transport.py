@@ -1,4 +1,4 @@
-"""Adapt aiohttp to one remote: the connection pool, and the sending of request bodies.
+"""Adapts aiohttp to one remote: the connection pool, and the sending of request bodies.
 
 A body is sent within the bandwidth limit and under an idle timeout. :mod:`syncd.remotes.http` uses this module; only
 these two and :mod:`syncd.remotes.exceptions` use aiohttp.

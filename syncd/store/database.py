@@ -92,7 +92,7 @@ class Database:
     def alive(self) -> bool:
         """Return False if the writer has died or is stuck.
 
-        Waiting for units or a full disk is fine.
+        A writer that waits for calls, or for space on a full disk, is alive.
         """
         since = self._busy_since
         return self._writer.is_alive() and (since is None or time.monotonic() - since < WRITER_STUCK_SECONDS)

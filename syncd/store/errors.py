@@ -14,7 +14,10 @@ class StoreTooNewError(StoreError):
 
 
 class StoreUnavailableError(StoreError):
-    """The file can't be read or written, for example because the disk is full."""
+    """The file can't be read or written now.
+
+    Once the store is open, writes do not raise this: they wait, for example while the disk is full.
+    """
 
 
 class StoreMovedError(StoreUnavailableError):

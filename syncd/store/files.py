@@ -1,8 +1,10 @@
 """Records files that a watch has found, changed, renamed or lost, and updates their jobs.
 
 :func:`diff` and :func:`observe` apply the same rules. ``diff`` runs in the reader's thread, so the writer never sees
-unchanged files. Rename detection: :func:`_renamed` recognises a renamed file if an event names both paths, or if the
-fingerprint and the birth time are those of a file that is gone.
+unchanged files.
+
+Rename detection (:func:`_renamed`): a file at a new path is a recorded file, renamed, if no file is at the old path any
+more and the fingerprints and birth times are equal. If a birth time is unknown, an event must name both paths.
 """
 
 from collections import defaultdict

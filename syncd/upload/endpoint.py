@@ -83,8 +83,8 @@ class Endpoint:
     async def _concerns_server(self, failure: Transient) -> bool:
         """Return whether a request that concerns no file fails too.
 
-        Failures that occur before its response arrives share the result. If the server is down already, nothing is
-        sent, and the result is True.
+        One check serves all failures that occur while it runs. If the server is down already, nothing is sent, and the
+        result is True.
         """
         asked_before = self._confirmed
         async with self._confirming:

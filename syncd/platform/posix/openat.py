@@ -94,9 +94,9 @@ def remove(directory: int, name: str) -> None:
 
 
 def rename_private(directory: int, name: str, wanted: str) -> None:
-    """Rename a file in one step to a name that no other file can have.
+    """Rename a file in one step.
 
-    It would replace an existing file.
+    Use it only for a random name: an existing file of that name would be replaced.
     """
     os.rename(name, wanted, src_dir_fd=directory, dst_dir_fd=directory)
 

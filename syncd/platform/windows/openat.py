@@ -209,5 +209,5 @@ def is_link_tag(tag: int) -> bool:
 
 
 def rename_private(directory: int, name: str, wanted: str) -> None:
-    """Rename a file in one step to a name that no other file can have."""
+    """Rename a file in one step to a random name."""
     rename(directory, name, wanted)

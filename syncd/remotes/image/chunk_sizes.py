@@ -1,4 +1,4 @@
-"""Choose the chunk size for a server of the image API.
+"""Chooses the chunk size for a server of the image API.
 
 All chunks of an image have one size, so the size must be known before the image is registered: after a rejection, the
 client finds an accepted size with chunks for an unknown image.

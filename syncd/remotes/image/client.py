@@ -1,4 +1,4 @@
-"""Upload files over the image API.
+"""Uploads files over the image API.
 
 The client registers an image by its hash, sends its chunks in any order, and verifies the image by a download. A 409 to
 the registration shows only that the hash is registered; only the download shows whether the image is complete.

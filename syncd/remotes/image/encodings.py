@@ -1,4 +1,4 @@
-"""Encode files as text and decode them: the image API stores only text.
+"""Encodes files as text and decodes them: the image API stores only text.
 
 The size, the chunks and the hash of a content refer to the text, which has one byte for each character.
 """

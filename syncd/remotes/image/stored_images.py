@@ -1,4 +1,4 @@
-"""Download and compare the stored images of a server.
+"""Downloads and compares the stored images of a server.
 
 An image API answers 404 for an unknown image. A server that does not is called unreliable here: a login page, for
 example, answers 200 to everything, so a success or a copy from such a server proves nothing.

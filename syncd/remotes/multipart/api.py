@@ -1,4 +1,4 @@
-"""Send the calls of the multipart API, and check whether a server offers it.
+"""Sends the calls of the multipart API, and checks whether a server offers it.
 
 :class:`syncd.remotes.multipart.client.MultipartRemote` decides which calls to send, and interprets the responses.
 """

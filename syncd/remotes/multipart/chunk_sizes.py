@@ -1,4 +1,4 @@
-"""Choose the size of chunks and of single requests for a server of the multipart API.
+"""Chooses the size of chunks and of single requests for a server of the multipart API.
 
 The client proposes a chunk size in *create*, but the server decides.
 """

@@ -1,4 +1,4 @@
-"""Upload files over the multipart API.
+"""Uploads files over the multipart API.
 
 The client creates a task, sends its chunks and completes it. A small file is sent in a single request.
 

@@ -1,4 +1,4 @@
-"""Hash a file for the multipart API, and compute its storage options."""
+"""Hashes a file for the multipart API, and computes its storage options."""
 
 import hashlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Read the JSON responses of the multipart API.
+"""Reads the JSON responses of the multipart API.
 
 They are those of *create*, *resume* and *progress*, and the CloudFile, the API's name for a stored file. Servers differ
 in names and types, so the reading is lenient.

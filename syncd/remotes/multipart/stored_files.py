@@ -1,4 +1,4 @@
-"""Verify the files that a server of the multipart API claims to have, and download them."""
+"""Verifies the files that a server of the multipart API claims to have, and downloads them."""
 
 from dataclasses import dataclass
 from urllib.parse import quote
