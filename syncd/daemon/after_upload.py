@@ -22,7 +22,7 @@ from syncd.core.states import State
 from syncd.core.text import printable
 from syncd.daemon.deletion_check import DeletionCheck
 from syncd.daemon.kept_files import FIRST_RETRY_SECONDS, KeptFiles
-from syncd.daemon.removal_batch import RemovalBatch, RemovalOrder
+from syncd.daemon.removal_batch import RemovalBatch, RemovalRequest
 from syncd.daemon.runtime import ListenerOrder, Runtime
 from syncd.platform import removal
 from syncd.platform.removal import CHANGED, INTERRUPTED, ArchiveDirectory, NotRemovedError
@@ -220,11 +220,11 @@ class AfterUploadTask:
         if not files:
             return {}
         store = self._runtime.store
-        orders = [RemovalOrder(file.path, self._check.proven(file), removal.hidden_name()) for file in files]
-        ids = await store.begin_removals(folder.path, [(order.path, order.hidden) for order in orders])
+        requests = [RemovalRequest(file.path, self._check.proven(file), removal.hidden_name()) for file in files]
+        ids = await store.begin_removals(folder.path, [(request.path, request.hidden) for request in requests])
         batch = RemovalBatch(folder, self._archives.get(folder.path), self._stop)
         if generation == self._generation and not self._paused():
-            await self._run_in_thread(partial(batch.remove, orders))
+            await self._run_in_thread(partial(batch.remove, requests))
         await store.end_removals(folder.path, ids, batch.removed)
         event = "file.deleted" if folder.after_upload.action == "delete" else "file.moved"
         for path in batch.removed:

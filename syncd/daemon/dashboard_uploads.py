@@ -29,11 +29,17 @@ _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 async def save_upload(
-    folder: str, name: str, size: int, content: AsyncIterator[bytes], *, takes: Callable[[str], bool], token: bytes
+    folder: str,
+    name: str,
+    size: int,
+    content: AsyncIterator[bytes],
+    *,
+    is_selected: Callable[[str], bool],
+    token: bytes,
 ) -> str:
     """Write ``content`` into ``folder`` under the first free variant of ``name``; return it.
 
-    A variant has a number appended. ``takes`` returns whether the watch selects a name; ``token`` is 8 bytes that
+    A variant has a number appended. ``is_selected`` returns whether the watch selects a name; ``token`` is 8 bytes that
     are unique among concurrent uploads. Raises :class:`DiskFullError` if the disk is full, :class:`NotFoundError` if
     the folder does not exist, and another :class:`ApiError` otherwise; an error leaves no file behind.
     """
@@ -46,7 +52,7 @@ async def save_upload(
             await asyncio.to_thread(upload.write, data)
         if got != size:
             raise InvalidRequestError(f"{printable(name)}: {got} of {size} bytes arrived")
-        return await asyncio.to_thread(upload.finish, name, takes)
+        return await asyncio.to_thread(upload.finish, name, is_selected)
     finally:
         await asyncio.to_thread(upload.close)
 
@@ -85,7 +91,7 @@ class PartialUpload:
             while rest:
                 rest = rest[os.write(self._file, rest) :]
 
-    def finish(self, name: str, takes: Callable[[str], bool]) -> str:
+    def finish(self, name: str, is_selected: Callable[[str], bool]) -> str:
         """Flush the file to disk, rename it to the first free name, and return that name."""
         with self._writing():
             assert self._file is not None
@@ -93,7 +99,7 @@ class PartialUpload:
             os.fsync(self._file)
             for number in count(1):
                 wanted = numbered(name, number)
-                if not takes(wanted):
+                if not is_selected(wanted):
                     raise InvalidRequestError(
                         f"{printable(name)} exists already, and the folder's patterns exclude {printable(wanted)}"
                     )

@@ -146,7 +146,7 @@ class LocalFiles(Files):
         if cleanup := self._cleanups.get(folder):
             await asyncio.shield(cleanup)  # it could remove a new file that is not locked yet
         token = secrets.token_bytes(8)
-        final = await dashboard_uploads.save_upload(folder, name, size, content, takes=watch.matches, token=token)
+        final = await dashboard_uploads.save_upload(folder, name, size, content, is_selected=watch.matches, token=token)
         watch.request_rescan(final)  # for folders without events
         log.info("file.dropped", path=printable(final), folder=printable(folder), size=size)
         return {"path": printable(os.path.join(folder, final)), "name": final}

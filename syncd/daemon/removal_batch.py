@@ -10,7 +10,7 @@ from syncd.platform.removal import CHANGED, ArchiveDirectory, ContentMismatchErr
 
 
 @dataclass(frozen=True, slots=True)
-class RemovalOrder:
+class RemovalRequest:
     """A file to remove, and the hidden name that it has while it is checked once more."""
 
     path: str
@@ -31,24 +31,24 @@ class RemovalBatch:
         self.kept: dict[str, str] = {}
         """The reason for each kept file, by path."""
 
-    def remove(self, orders: Sequence[RemovalOrder]) -> None:
+    def remove(self, requests: Sequence[RemovalRequest]) -> None:
         """Delete or move the files. Blocks."""
-        for order in orders:
+        for request in requests:
             if self._stop.is_set():
                 return
-            if reason := self._remove(order):
-                self.kept[order.path] = reason
+            if reason := self._remove(request):
+                self.kept[request.path] = reason
             else:
-                self.removed.append(order.path)
+                self.removed.append(request.path)
 
-    def _remove(self, order: RemovalOrder) -> str | None:
+    def _remove(self, request: RemovalRequest) -> str | None:
         """Remove one file; return the reason if it is kept."""
         try:
             removal.remove(
-                self._folder.path, order.path, order.proven, order.hidden, archive=self._archive, stop=self._stop
+                self._folder.path, request.path, request.proven, request.hidden, archive=self._archive, stop=self._stop
             )
         except ContentMismatchError as kept:
-            self.altered.append(order.path)
+            self.altered.append(request.path)
             return str(kept)
         except NotRemovedError as kept:
             return str(kept)

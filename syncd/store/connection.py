@@ -13,7 +13,7 @@ from syncd.store.errors import StoreDamagedError, StoreError, StoreMovedError, S
 BUSY_TIMEOUT_SECONDS = 1.0
 """How long SQLite waits for the lock of another program before it reports an error."""
 
-_PASSING = frozenset(
+_TEMPORARY = frozenset(
     (
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_CANTOPEN,
@@ -78,12 +78,12 @@ def _code(error: Exception) -> int | None:
     return None if code is None else code & 0xFF
 
 
-def is_passing(error: Exception) -> bool:
+def is_temporary(error: Exception) -> bool:
     """Return True if a retry may succeed, as after a full disk."""
-    return isinstance(error, StoreMovedError) or _code(error) in _PASSING
+    return isinstance(error, StoreMovedError) or _code(error) in _TEMPORARY
 
 
-def translated(error: Exception, path: str) -> Exception:
+def to_store_error(error: Exception, path: str) -> Exception:
     """Convert errors of the disk and the file into a ``StoreError``.
 
     Return other errors unchanged.
@@ -91,7 +91,7 @@ def translated(error: Exception, path: str) -> Exception:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if _code(error) in _DAMAGE:
         return damaged(path, str(cause))
-    if _code(error) in _PASSING:
+    if _code(error) in _TEMPORARY:
         name = getattr(cause, "sqlite_errorname", None)  # names the failed system call, which the text does not
         what = f"{cause} ({name})" if name else str(cause)
         advice = _ADVICE.get(_cause_code(error, path), _PERMISSIONS)

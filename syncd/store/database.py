@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from syncd.store import search, startup
-from syncd.store.connection import engine, is_passing, translated
+from syncd.store.connection import engine, is_temporary, to_store_error
 from syncd.store.errors import StoreClosedError, StoreMovedError
 from syncd.store.reader import Reader
 from syncd.store.store_file import OpenedFile
@@ -161,7 +161,7 @@ class Database:
                 while batch := self._next_batch(connection):
                     self._call(answer_all, self._loop, batch, self._write_batch(connection, batch))
         except Exception as error:  # noqa: BLE001 - the caller of open() gets it, whatever it is
-            self._call(resolve, self._opened, Failed(error=translated(error, self.path)))
+            self._call(resolve, self._opened, Failed(error=to_store_error(error, self.path)))
         finally:
             self._call(resolve, self._ended, None)
 
@@ -187,8 +187,8 @@ class Database:
             try:
                 results = self._transact(connection, batch)
             except Exception as error:  # noqa: BLE001 - the callers of the units get it
-                failure = translated(error, self.path)
-                if not is_passing(error):
+                failure = to_store_error(error, self.path)
+                if not is_temporary(error):
                     return [Failed(error=failure)] * len(batch)
                 if not self._wait_to_retry(str(failure)):
                     return [Failed(error=_closed())] * len(batch)
@@ -256,10 +256,10 @@ class Database:
         try:
             results = units[0].work(connection, [unit.argument for unit in units])
         except Exception as error:
-            if is_passing(error):
+            if is_temporary(error):
                 raise
             savepoint.execute("ROLLBACK TO unit")
-            results = [Failed(error=translated(error, self.path))]
+            results = [Failed(error=to_store_error(error, self.path))]
         savepoint.execute("RELEASE unit")
         if len(units) > 1 and isinstance(results[0], Failed):
             return [result for unit in units for result in self._run(connection, [unit])]

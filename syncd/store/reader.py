@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from syncd.asyncio_tools import Batcher
-from syncd.store.connection import engine, translated
+from syncd.store.connection import engine, to_store_error
 from syncd.store.errors import StoreError
 
 A = TypeVar("A")
@@ -59,7 +59,7 @@ class Reader:
             with self._connection.begin():
                 return work(self._connection)
         except DBAPIError as error:
-            raise translated(error, self._path) from error
+            raise to_store_error(error, self._path) from error
 
     def _open(self) -> Connection:
         if trouble := self._trouble():

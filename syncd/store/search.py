@@ -21,7 +21,7 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, Connection, Integer, Select, Text, cast, column, literal, select, table, text
 from sqlalchemy.exc import DBAPIError
 
-from syncd.store.connection import is_passing
+from syncd.store.connection import is_temporary
 from syncd.store.schema import files
 
 TRIGRAM_SQLITE_VERSION = (3, 34)
@@ -72,7 +72,7 @@ def prepare(connection: Connection) -> None:
                 for name, definition in _TRIGGERS.items():
                     connection.exec_driver_sql(f"CREATE TRIGGER {name} {definition}")
     except DBAPIError as error:
-        if not is_passing(error):
+        if not is_temporary(error):
             raise
 
 

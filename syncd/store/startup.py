@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from syncd.store import migrations
-from syncd.store.connection import address, damaged, engine, is_passing, translated
+from syncd.store.connection import address, damaged, engine, is_temporary, to_store_error
 from syncd.store.errors import StoreTooNewError, StoreUnavailableError
 
 FULL_CHECK_MAX_BYTES = 256 * 1024 * 1024
@@ -59,7 +59,7 @@ def _translating(path: str) -> Iterator[None]:
             f"{path}: can't open the job store: {error.strerror}: check the folder and its permissions"
         ) from error
     except sqlite3.Error as error:
-        raise translated(error, path) if is_passing(error) else damaged(path, str(error)) from error
+        raise to_store_error(error, path) if is_temporary(error) else damaged(path, str(error)) from error
 
 
 def require_current(path: str) -> None:

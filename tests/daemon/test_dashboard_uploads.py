@@ -82,7 +82,7 @@ async def test_dashboard_upload_rename_error_leaves_nothing(tmp_path, monkeypatc
     monkeypatch.setattr(os, "link", refuse_link)
     monkeypatch.setattr(os, "replace", refuse_link)
     with pytest.raises(ApiError, match="permission denied"):
-        await save_upload(str(tmp_path), "a.jpg", 4, content(b"half"), takes=lambda _: True, token=bytes(8))
+        await save_upload(str(tmp_path), "a.jpg", 4, content(b"half"), is_selected=lambda _: True, token=bytes(8))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -202,7 +202,7 @@ async def test_save_upload_cancelled_leaves_nothing(tmp_path):
         await go_on.wait()
 
     landing = asyncio.create_task(
-        save_upload(str(tmp_path), "a.jpg", 8, slow(), takes=lambda _: True, token=bytes(8)),
+        save_upload(str(tmp_path), "a.jpg", 8, slow(), is_selected=lambda _: True, token=bytes(8)),
     )
     await begun.wait()
     assert len(list(tmp_path.iterdir())) == 1
@@ -214,7 +214,7 @@ async def test_save_upload_cancelled_leaves_nothing(tmp_path):
 
 async def test_save_upload_short_content_is_rejected(tmp_path):
     with pytest.raises(InvalidRequestError, match="4 of 8 bytes"):
-        await save_upload(str(tmp_path), "a.jpg", 8, content(b"half"), takes=lambda _: True, token=bytes(8))
+        await save_upload(str(tmp_path), "a.jpg", 8, content(b"half"), is_selected=lambda _: True, token=bytes(8))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -234,7 +234,7 @@ def small_disk(tmp_path):
 @pytest.mark.e2e
 async def test_save_upload_full_disk_raises_error(small_disk):
     def dropping(size, *pieces):
-        return save_upload(str(small_disk), "a.jpg", size, content(*pieces), takes=lambda _: True, token=bytes(8))
+        return save_upload(str(small_disk), "a.jpg", size, content(*pieces), is_selected=lambda _: True, token=bytes(8))
 
     with pytest.raises(DiskFullError, match=" free, "):
         await dropping(2 * 1024 * 1024)

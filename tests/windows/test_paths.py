@@ -141,7 +141,7 @@ async def test_save_upload_accepts_long_path(tmp_path):
 
     folder = deep(tmp_path)
     for expected in ("a.jpg", "a (2).jpg"):
-        assert await save_upload(folder, "a.jpg", 7, content(), takes=lambda _: True, token=bytes(8)) == expected
+        assert await save_upload(folder, "a.jpg", 7, content(), is_selected=lambda _: True, token=bytes(8)) == expected
     names = {"a.jpg": b"dropped", "a (2).jpg": b"dropped"}
     assert {path.name: path.read_bytes() for path in Path(to_long_path(folder)).iterdir()} == names  # noqa: ASYNC240 - no other task
 
