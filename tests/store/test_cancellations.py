@@ -141,6 +141,22 @@ async def test_retry_ends_cancellation_of_content(store, remote):
     assert await alike(store, again) == []
 
 
+async def test_retry_keeps_cancellation_on_other_remotes(store, remote):
+    """The user wants the content on one remote; on the other it stays cancelled."""
+    other = (await store.register_remote("other", "other")).id
+    await observe(store, [remote, other], seen("a"))
+    jobs = {job.remote_id: job for job in await store.jobs_of("a", [FOLDER])}
+    assert len(await store.cancel([job.id for job in jobs.values()])) == 2
+    for cancelled in await store.cancelled_unhashed():
+        await store.save_cancelled_content(cancelled, SHA)
+    await store.mark_files_gone(FOLDER, ["a"])
+    await store.retry([jobs[remote].id])
+    await observe(store, [remote, other], seen("b", birth_ns=8))
+    for remote_id, expected in ((remote, []), (other, [jobs[other].id])):
+        (job,) = [job for job in await claim(store, remote_id) if job.path == "b"]
+        assert await alike(store, job) == expected
+
+
 async def test_cancel_twice_keeps_the_last_content(store, remote):
     await observe(store, remote, seen("a"))
     await cancel(store, "a")

@@ -9,7 +9,8 @@ import pytest
 
 from syncd.core.settle import Hint
 from syncd.watch import folder as folder_module
-from syncd.watch.scanner import WatchedTree
+from syncd.watch.debounce import SettleQueue
+from syncd.watch.scanner import BATCH_SIZE, WatchedTree
 from tests.names import ONLY_UNIX
 from tests.watch.support import set_age
 
@@ -126,10 +127,18 @@ async def test_failed_records_call_is_repeated(harness, records, monkeypatch):
 
 async def test_scan_waits_while_the_queue_is_full(harness, records, monkeypatch):
     monkeypatch.setattr("syncd.watch.debounce.MAX_PENDING_FILES", 500)
+    put, sizes = SettleQueue._put, []
+
+    def put_and_count(queue, *args):
+        put(queue, *args)
+        sizes.append(len(queue._pending))
+
+    monkeypatch.setattr(SettleQueue, "_put", put_and_count)
     for n in range(3000):
         (harness.path / f"{n}.jpg").write_bytes(b"x")
     assert await harness.once().scan_once()
     assert len(records.known) == 3000
+    assert 500 <= max(sizes) < 500 + 2 * BATCH_SIZE
 
 
 async def test_scan_once_leaves_file_that_keeps_changing(harness, records, monkeypatch):
