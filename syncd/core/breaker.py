@@ -42,13 +42,13 @@ class Breaker:
         self.probe_at: float | None = None
         self.reason: Failure | None = None
 
-    def failed(self, failure: Failure, now: float, *, whose: object = None) -> bool:
-        """Record a failed request of job ``whose``.
+    def failed(self, failure: Failure, now: float, *, job_id: object = None) -> bool:
+        """Record a failed request of job ``job_id``.
 
         Return True if the failure concerns the whole remote; the breaker is open afterwards. Pass no job for a probe:
         then every transient failure concerns the remote.
         """
-        if not self._concerns_remote(failure, whose):
+        if not self._concerns_remote(failure, job_id):
             return False
         asked_for = now + _asked_for(failure)
         if self.state is BreakerState.OPEN:  # a request from before the breaker opened: only its Retry-After counts
@@ -61,15 +61,15 @@ class Breaker:
         self.reason = failure
         return True
 
-    def _concerns_remote(self, failure: Failure, whose: object) -> bool:
+    def _concerns_remote(self, failure: Failure, job_id: object) -> bool:
         if isinstance(failure, Unauthorized):
             return True
         if not isinstance(failure, Transient):
             return False
-        if whose is None or failure.scope is Scope.REMOTE:
+        if job_id is None or failure.scope is Scope.REMOTE:
             return True
         if failure.scope is Scope.JOB:
-            self._failed_jobs.add(whose)
+            self._failed_jobs.add(job_id)
         return len(self._failed_jobs) >= MAX_FAILED_JOBS
 
     def allow_probe(self) -> None:

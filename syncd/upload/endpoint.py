@@ -25,7 +25,8 @@ class Observation:
 class Endpoint:
     """Permits requests to one server and learns from their results.
 
-    ``clock`` is monotonic, in seconds.
+    ``clock`` is monotonic, in seconds. A request that checks a content, without a job, passes the key of the content as
+    ``job_id``.
     """
 
     def __init__(
@@ -48,14 +49,14 @@ class Endpoint:
         return self._probing or self.breaker.state is BreakerState.OPEN
 
     @asynccontextmanager
-    async def request(self, whose: object) -> AsyncGenerator["Observation"]:
-        """Hold a slot for one small request of job ``whose``, and learn from its result."""
-        async with self.limiter.slot(), self.observed(whose) as observation:
+    async def request(self, job_id: object) -> AsyncGenerator["Observation"]:
+        """Hold a slot for one small request of job ``job_id``, and learn from its result."""
+        async with self.limiter.slot(), self.observed(job_id) as observation:
             yield observation
 
     @asynccontextmanager
-    async def observed(self, whose: object, size: int = 0) -> AsyncGenerator["Observation"]:
-        """Learn from the result of one request of job ``whose``.
+    async def observed(self, job_id: object, size: int = 0) -> AsyncGenerator["Observation"]:
+        """Learn from the result of one request of job ``job_id``.
 
         The caller holds a slot. ``size`` is the length of the body in bytes. Raises :class:`Transient` without sending
         anything while the server is down.
@@ -69,10 +70,10 @@ class Endpoint:
         except Transient as failure:
             if failure.if_reachable and not await self._concerns_server(failure):
                 failure = failure.reduced()
-            self._failed(failure, whose, began)
+            self._failed(failure, job_id, began)
             raise failure from None
         except Failure as failure:
-            self._failed(failure, whose, began)
+            self._failed(failure, job_id, began)
             raise
         if observation.inconclusive:
             return
@@ -100,15 +101,15 @@ class Endpoint:
             self.breaker.failed(self._trouble if has_retry_after else failure, self.clock())
             return True
 
-    def learn(self, failure: Failure, whose: object) -> None:
+    def learn(self, failure: Failure, job_id: object) -> None:
         """Learn from a request that failed inside a call that succeeded."""
-        self._failed(failure, whose, self.clock())
+        self._failed(failure, job_id, self.clock())
 
-    def _failed(self, failure: Failure, whose: object, began: float) -> None:
+    def _failed(self, failure: Failure, job_id: object, began: float) -> None:
         now = self.clock()
         if isinstance(failure, Transient) and failure.overload:
             self.limiter.limit.overloaded(began=began, now=now)
-        self.breaker.failed(failure, now, whose=whose)
+        self.breaker.failed(failure, now, job_id=job_id)
 
     async def probe(self) -> None:
         """Check whether the server is up; allow one request at a time until one succeeds."""

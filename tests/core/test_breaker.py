@@ -29,12 +29,12 @@ def test_breaker_failed_probe_doubles_the_wait(breaker):
 
 def test_breaker_failed_probe_opens_again(breaker):
     for job in range(MAX_FAILED_JOBS):
-        breaker.failed(ERROR, 0, whose=job)
+        breaker.failed(ERROR, 0, job_id=job)
     breaker.allow_probe()
     assert breaker.failed(ERROR, 1)
     assert breaker.state is BreakerState.OPEN
     breaker.allow_probe()
-    assert not breaker.failed(ERROR, 2, whose="a later job")
+    assert not breaker.failed(ERROR, 2, job_id="a later job")
 
 
 def test_breaker_earlier_requests_do_not_extend_the_wait(breaker):
@@ -58,19 +58,19 @@ def test_breaker_closes_only_after_a_successful_probe(breaker):
 
 def test_breaker_opens_after_failures_of_several_jobs(breaker):
     for _ in range(100):
-        assert not breaker.failed(ERROR, 0, whose="a")
+        assert not breaker.failed(ERROR, 0, job_id="a")
     for job in range(MAX_FAILED_JOBS - 2):
-        assert not breaker.failed(ERROR, 0, whose=job)
+        assert not breaker.failed(ERROR, 0, job_id=job)
     breaker.succeeded()
     for job in range(MAX_FAILED_JOBS - 1):
-        assert not breaker.failed(ERROR, 0, whose=job)
-    assert breaker.failed(ERROR, 0, whose="a")
+        assert not breaker.failed(ERROR, 0, job_id=job)
+    assert breaker.failed(ERROR, 0, job_id="a")
 
 
 def test_breaker_file_failures_never_open(breaker):
     page = Transient("an HTML page", scope=Scope.FILE)
     for job in range(MAX_FAILED_JOBS * 3):
-        assert not breaker.failed(page, 0, whose=job)
+        assert not breaker.failed(page, 0, job_id=job)
     assert breaker.state is BreakerState.CLOSED
 
 
