@@ -152,7 +152,7 @@ def test_adaptive_limit_does_not_rise_without_work(in_flight):
     limit = AdaptiveLimit()
     for number in range(10_000):
         limit.finished(size=1, began=number * 0.01, in_flight=in_flight, now=number * 0.01 + 0.005)
-    assert limit.value == Tuning().first
+        assert limit.value == Tuning().first
 
 
 def test_adaptive_limit_never_exceeds_its_maximum():
