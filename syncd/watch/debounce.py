@@ -120,10 +120,9 @@ class SettleQueue:
 
     def start_comparison(self) -> RecordedFiles:
         """Return the records for a scan that leaves out unchanged files."""
-        return RecordedFiles(max_size=self._tree.max_size, settle=self._settle, wall=self._wall())
+        return RecordedFiles(self._recorded_page, max_size=self._tree.max_size, settle=self._settle, wall=self._wall())
 
-    async def recorded_page(self, after: bytes) -> Page | None:
-        """Return the records that follow the path ``after``; None if they cannot be read now."""
+    async def _recorded_page(self, after: bytes) -> Page | None:
         return await self._try_call(self._records.page(self._tree.root, after, PAGE_SIZE))
 
     async def report_missing(self, below: str = "", *, candidates: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ permission. :class:`syncd.watch.folder.FolderWatch` runs the scans while the fol
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from structlog.typing import FilteringBoundLogger
@@ -26,6 +27,8 @@ MIN_POLL_INTERVAL_SECONDS = 2.0
 """Shortest pause between two scans of a folder that is polled."""
 MIN_GAP_SCAN_INTERVAL_SECONDS = 5.0
 """Shortest pause between two scans of the directories without events."""
+REPORTS_AT_ONCE = 2
+"""Batches of found files that are reported at a time: one is checked for writers while the other one is recorded."""
 SCAN_PAUSE_FACTOR = 10
 """A pause after a scan lasts at least this many times as long as the scan."""
 
@@ -192,28 +195,38 @@ class Reconciler:
     async def _add_found(self, scan: Scan, recorded: RecordedFiles | None = None) -> tuple[int, int]:
         """Walk, and queue or report what the walk finds; return how many files it found and how many have changed.
 
-        While one batch is reported, the walk looks for the next one.
+        While ``REPORTS_AT_ONCE`` batches are reported, the walk looks for the next one.
         """
         files = changed = 0
-        ahead = asyncio.create_task(self._next_batch(scan, recorded))
+        reports: deque[asyncio.Task[int]] = deque()
+        ahead = asyncio.create_task(_next_batch(scan, recorded))
         try:
             while (batch := await ahead) is not None:
-                ahead = asyncio.create_task(self._next_batch(scan, recorded))
-                files += len(batch)
-                changed += await self._queue.add_found(batch)
+                ahead = asyncio.create_task(_next_batch(scan, recorded))
+                if len(reports) == REPORTS_AT_ONCE:
+                    changed += await reports[0]
+                    reports.popleft()
+                if batch:
+                    files += len(batch)
+                    reports.append(asyncio.create_task(self._queue.add_found(batch)))
+            changed += sum(await asyncio.gather(*reports))
         finally:
-            ahead.cancel()
+            if recorded:
+                recorded.close()
+            for task in (ahead, *reports):
+                task.cancel()
         return files, changed
-
-    async def _next_batch(self, scan: Scan, recorded: RecordedFiles | None) -> list[FoundFile] | None:
-        if recorded and recorded.needs_page:
-            recorded.add(await self._queue.recorded_page(recorded.end))
-        return await asyncio.to_thread(scan.next_batch)
 
     def _log_unreadable(self, scan: Scan) -> None:
         for path, reason in scan.unreadable.items():
             if path not in self._unreadable:
                 self._log.warning("folder.unreadable", path=path, reason=reason)
+
+
+async def _next_batch(scan: Scan, recorded: RecordedFiles | None) -> list[FoundFile] | None:
+    if recorded and recorded.needs_page:
+        await recorded.load_page()
+    return await asyncio.to_thread(scan.next_batch)
 
 
 def _is_below(path: str, start: str) -> bool:

@@ -2,11 +2,12 @@
 
 :class:`syncd.watch.walk.Scan` asks for each file whether it equals its record, and leaves such files out. The walk
 runs in a thread, but only the event loop can read the records. So the walk pauses at the end of each page, and
-:mod:`syncd.watch.reconciler` adds the next one.
+:mod:`syncd.watch.reconciler` adds the next one, which was read meanwhile.
 """
 
+import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 
 from syncd.core.settle import MAX_RACY_SECONDS
 from syncd.watch.hints import MAX_PENDING_FILES
@@ -23,36 +24,55 @@ _SECOND = 1_000_000_000
 class RecordedFiles:
     """The records of one folder during one walk, which visits the paths in the order of their bytes.
 
-    ``max_size`` and ``settle`` are those of the folder, ``wall`` is the time in seconds since the epoch.
+    ``read`` returns the page that follows a path, or None if it cannot be read. ``max_size`` and ``settle`` are those
+    of the folder, ``wall`` is the time in seconds since the epoch.
     """
 
-    def __init__(self, *, max_size: int, settle: float, wall: float) -> None:
+    def __init__(
+        self,
+        read: Callable[[bytes], Coroutine[None, None, Page | None]],
+        *,
+        max_size: int,
+        settle: float,
+        wall: float,
+    ) -> None:
+        self._read = read
+        self._ahead: asyncio.Task[Page | None] | None = None
         self._max_size = max_size
         self._quiet_before_ns = int((wall - max(settle, MAX_RACY_SECONDS)) * _SECOND)
         self._page: dict[bytes, Stamp | None] = {}
         self._last = False
-        self.end = b""
-        """The last path of the current page; the next page follows it."""
+        self._end = b""
         self.needs_page = True
-        """Whether the walk waits for :meth:`add`."""
+        """Whether the walk waits for :meth:`load_page`."""
         self.unchanged = 0
         """Number of files that were equal to their records."""
         self.missing: list[str] | None = []
         """Recorded paths that the walk has not visited; None if they are too many or the records could not be read."""
 
+    async def load_page(self) -> None:
+        """Add the next page, and start to read the one after it."""
+        self.add(await (self._ahead or self._read(self._end)))
+        self._ahead = None if self._last else asyncio.create_task(self._read(self._end))
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+
     def add(self, page: Page | None) -> None:
-        """Add the next page; a page with less than ``PAGE_SIZE`` files is the last one. None: it could not be read."""
+        """Add a page; one with less than ``PAGE_SIZE`` files is the last one. None: it could not be read."""
         self.needs_page = False
         if page is None:
             self._last, self.missing = True, None
             return
         self._page = dict(page)
         self._last = len(page) < PAGE_SIZE
-        self.end = max(page, default=self.end)
+        self._end = max(page, default=self._end)
 
     def cover(self, path: bytes) -> bool:
         """Return whether the record of ``path`` is in the current page, if there is one; else request the next page."""
-        if path <= self.end or self._last:
+        if path <= self._end or self._last:
             return True
         self._next_page()
         return False

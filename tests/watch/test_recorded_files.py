@@ -91,10 +91,13 @@ def test_unfit_or_recent_file_does_not_equal_its_record(files, changes):
     status = os.stat(files / "a.jpg")
     values = {"size": 5, "mtime_ns": 10**9} | changes
 
+    async def unread(_: bytes) -> None:
+        return None
+
     class Status:
         st_ino, st_size, st_mtime_ns = status.st_ino, values["size"], values["mtime_ns"]
 
-    recorded = RecordedFiles(max_size=10, settle=3.0, wall=1000.0)
+    recorded = RecordedFiles(unread, max_size=10, settle=3.0, wall=1000.0)
     recorded.add({b"a.jpg": (Status.st_ino, Status.st_size, Status.st_mtime_ns)})
     assert not recorded.equals(b"a.jpg", Status)
     recorded.add({b"a.jpg": (Status.st_ino, 5, 10**9)})
