@@ -1,7 +1,7 @@
 """Watches one configured folder: receives hints, starts scans and reports the status.
 
 Events are only hints; scans and the records decide. Every failure of the events leads to a scan by the
-:class:`syncd.watch.reconciler.Reconciler`.
+:class:`syncd.watch.scans.ScanRunner`.
 
 Rename detection: :mod:`syncd.watch.observer` adds the former path to the hint of a rename. The records find out which
 recorded file was renamed; the daemon's implementation uses ``observe`` in :mod:`syncd.store.files`.
@@ -26,8 +26,8 @@ from syncd.watch.debounce import SettleQueue
 from syncd.watch.events import EventSource
 from syncd.watch.file_records import FileRecords
 from syncd.watch.hints import HintBuffer
-from syncd.watch.reconciler import FolderOfflineError, Reconciler, reason_of
 from syncd.watch.scanner import Identity, WatchedTree
+from syncd.watch.scans import FolderOfflineError, ScanRunner, reason_of
 
 CHECK_INTERVAL_SECONDS = 2.0
 """Pause between two checks that the folder is present and its events still arrive."""
@@ -67,7 +67,7 @@ class FolderWatch:
         self._hints = HintBuffer(self._drain_hints)
         self._queue = SettleQueue(self._tree, records, settle=settings.settle, clock=clock, wall=wall, log=self._log)
         self._events = EventSource(self._tree, settings.watch, hints=self._hints, log=self._log)
-        self._reconciler = Reconciler(settings, self._tree, self._queue, self._events, clock=clock, log=self._log)
+        self._scan_runner = ScanRunner(settings, self._tree, self._queue, self._events, clock=clock, log=self._log)
         self._wake = asyncio.Event()
         self._offline_reason: str | None = None
 
@@ -77,8 +77,8 @@ class FolderWatch:
         watch: Literal["native", "poll"] = "native" if self._events.native else "poll"
         if self._offline_reason:
             return FolderStatus(state="offline", watch=watch, detail=self._offline_reason)
-        detail = self._events.polling_reason or self._reconciler.unreadable_summary() or self._in_use_summary()
-        return FolderStatus(state="scanning" if self._reconciler.scanning else "watching", watch=watch, detail=detail)
+        detail = self._events.polling_reason or self._scan_runner.unreadable_summary() or self._in_use_summary()
+        return FolderStatus(state="scanning" if self._scan_runner.scanning else "watching", watch=watch, detail=detail)
 
     def matches(self, path: str) -> bool:
         """Return whether a file at the relative ``path`` would be uploaded, by its path alone."""
@@ -105,12 +105,12 @@ class FolderWatch:
             return
         relative = self._tree.relative(os.path.join(self._tree.root, path)) if path else ""
         if relative:
-            self._reconciler.request_scan([relative])
+            self._scan_runner.request_scan([relative])
             # A file that already waits is not hinted again: frequent requests would postpone it forever.
             if self._tree.matches(relative) and not self.settling(relative):
                 self._queue.add_hint(relative, Hint())
         elif relative is not None:
-            self._reconciler.full_scan_requested = True
+            self._scan_runner.full_scan_requested = True
         self._wake.set()
 
     async def run(self) -> None:
@@ -135,7 +135,7 @@ class FolderWatch:
         reporting = asyncio.create_task(self._queue.run())
         try:
             try:
-                await self._reconciler.scan_all()
+                await self._scan_runner.scan_all()
             except FolderOfflineError as error:
                 self._go_offline(str(error))
             left = await self._queue.wait_until_empty(max(1.0, self._settings.settle * MAX_WAIT_IN_SETTLE_TIMES))
@@ -150,7 +150,7 @@ class FolderWatch:
     async def _supervise(self) -> None:
         while True:
             if await self._ensure_watching():
-                await self._reconcile()
+                await self._run_scans()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pause_seconds()):
                     await self._wake.wait()
@@ -159,14 +159,14 @@ class FolderWatch:
     def _pause_seconds(self) -> float:
         if self._offline_reason:
             return CHECK_INTERVAL_SECONDS
-        return min(CHECK_INTERVAL_SECONDS, self._reconciler.seconds_until_scan)
+        return min(CHECK_INTERVAL_SECONDS, self._scan_runner.seconds_until_scan)
 
     def _drain_hints(self) -> None:
         hints = self._hints.drain()
         for path, hint in hints.files.items():
             self._queue.add_hint(path, hint)
-        self._reconciler.request_scan(hints.directories)
-        self._reconciler.full_scan_requested |= hints.rescan_needed
+        self._scan_runner.request_scan(hints.directories)
+        self._scan_runner.full_scan_requested |= hints.rescan_needed
         if hints.overflow:
             self._log.warning("folder.overflow")
         if hints.directories or hints.rescan_needed:
@@ -177,7 +177,7 @@ class FolderWatch:
 
         Start watching the folder if it is new or its events have stopped.
         """
-        known = self._reconciler.root_with_entries
+        known = self._scan_runner.root_with_entries
         try:
             identity = await asyncio.to_thread(self._tree.identity)
             if identity == self._queue.lookup.root and self._events.healthy:
@@ -194,7 +194,7 @@ class FolderWatch:
     async def _start_watching(self, identity: Identity) -> None:
         await self._events.start()
         self._queue.lookup.root = identity
-        self._reconciler.events_restarted()
+        self._scan_runner.events_restarted()
         if self._offline_reason:
             self._offline_reason = None
             self._log.info("folder.online")
@@ -207,12 +207,12 @@ class FolderWatch:
         self._offline_reason = reason
         self._queue.lookup.root = None  # from now on, a file that is not found does not count as gone
 
-    async def _reconcile(self) -> None:
-        self._reconciler.full_scan_requested |= await self._events.check_coverage()
-        if self._events.polling_reason and self._reconciler.restart_due and self._queue.lookup.root:
+    async def _run_scans(self) -> None:
+        self._scan_runner.full_scan_requested |= await self._events.check_coverage()
+        if self._events.polling_reason and self._scan_runner.restart_due and self._queue.lookup.root:
             await self._start_watching(self._queue.lookup.root)  # events may be possible by now
         try:
-            await self._reconciler.run_due_scans()
+            await self._scan_runner.run_due_scans()
         except FolderOfflineError as error:
             self._go_offline(str(error))
 

@@ -2,7 +2,7 @@
 
 :class:`syncd.watch.walk.Scan` asks for each file whether it equals its record, and leaves such files out. The walk
 runs in a thread, but only the event loop can read the records. So the walk pauses at the end of each page, and
-:mod:`syncd.watch.reconciler` adds the next one, which was read meanwhile.
+:mod:`syncd.watch.scans` adds the next one, which was read meanwhile.
 """
 
 import asyncio

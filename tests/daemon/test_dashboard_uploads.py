@@ -47,11 +47,11 @@ async def test_dashboard_upload_is_saved_and_uploaded(harness, http):
 
 
 async def test_dashboard_upload_in_polled_folder_is_found_at_once(harness, http, monkeypatch):
-    monkeypatch.setattr("syncd.watch.reconciler.MIN_POLL_INTERVAL_SECONDS", 3600.0)
+    monkeypatch.setattr("syncd.watch.scans.MIN_POLL_INTERVAL_SECONDS", 3600.0)
     harness.settings["folders"][0]["watch"] = "poll"
     await harness.start()
     (watch,) = harness.daemon.runtime.folders.watches.values()
-    await wait_until(lambda: watch._reconciler._next_full_scan)
+    await wait_until(lambda: watch._scan_runner._next_full_scan)
     await put(http, harness.inbox, "a.jpg", random_bytes(100))
     await harness.wait_for_states("a.jpg", "done")
 

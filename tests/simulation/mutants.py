@@ -30,7 +30,7 @@ from syncd.upload.source import FileSource
 from syncd.upload.transfer import Transfer
 from syncd.watch import folder
 from syncd.watch.hints import HintBuffer, Hints
-from syncd.watch.reconciler import Reconciler
+from syncd.watch.scans import ScanRunner
 from tests.simulation.mutant import Mutant, mutant, replaced, returning, returning_async
 from tests.simulation.mutants_of_deletion import DELETION_MUTANTS
 from tests.simulation.plan import draw
@@ -99,7 +99,7 @@ MUTANTS = [
     mutant(
         "P1",
         "an empty mount point is an empty folder",
-        lambda: mock.patch.object(Reconciler, "root_with_entries", _ROOT_HAS_ENTRIES, create=True),
+        lambda: mock.patch.object(ScanRunner, "root_with_entries", _ROOT_HAS_ENTRIES, create=True),
         replaced(folder, "_is_empty", returning(False)),
         elsewhere="tests/watch/test_failures.py",
     ),

@@ -16,7 +16,7 @@ from watchdog.observers import inotify_c
 
 from syncd.core.settle import Hint
 from syncd.watch import folder as folder_module
-from syncd.watch import reconciler
+from syncd.watch import scans
 from syncd.watch.hints import MAX_NOTIFY_INTERVAL_SECONDS, HintBuffer
 from syncd.watch.inotify import Inotify
 from syncd.watch.observer import Observer
@@ -28,7 +28,7 @@ QUEUE = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(folder_module, "CHECK_INTERVAL_SECONDS", 0.1)
-    monkeypatch.setattr(reconciler, "MIN_POLL_INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr(scans, "MIN_POLL_INTERVAL_SECONDS", 0.1)
 
 
 def names(logs):

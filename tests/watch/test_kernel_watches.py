@@ -9,7 +9,7 @@ import pytest
 
 from syncd.watch import folder as folder_module
 from syncd.watch import inotify as inotify_module
-from syncd.watch import reconciler
+from syncd.watch import scans
 from tests.support.wait import wait_until
 from tests.watch.support import WatchHarness
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux repo
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(reconciler, "MIN_GAP_SCAN_INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr(scans, "MIN_GAP_SCAN_INTERVAL_SECONDS", 0.1)
     monkeypatch.setattr(folder_module, "CHECK_INTERVAL_SECONDS", 0.1)
 
 
@@ -133,5 +133,5 @@ async def test_rescan_of_covered_folder_restarts_no_events(harness, records, mon
         os.rename(harness.path / "sub1", harness.path / "moved")
         await wait_until(lambda: "moved/deep/a.jpg" in records.known)
         watch.request_rescan()
-        await wait_until(lambda: watch.status.state == "watching" and not watch._reconciler.full_scan_requested)
+        await wait_until(lambda: watch.status.state == "watching" and not watch._scan_runner.full_scan_requested)
         assert restarts == []

@@ -222,7 +222,7 @@ async def test_periodic_rescan_finds_file_without_event(harness, records):
 
 async def test_hints_over_the_limit_cause_a_rescan(harness, records, monkeypatch):
     monkeypatch.setattr("syncd.watch.debounce.MAX_PENDING_FILES", 50)
-    monkeypatch.setattr("syncd.watch.reconciler.MAX_PENDING_FILES", 50)
+    monkeypatch.setattr("syncd.watch.scans.MAX_PENDING_FILES", 50)
     monkeypatch.setattr("syncd.watch.folder.CHECK_INTERVAL_SECONDS", 0.1)
     async with harness.running():
         for n in range(1000):

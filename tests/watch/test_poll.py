@@ -3,13 +3,13 @@
 import pytest
 
 from syncd.platform import file_info
-from syncd.watch import reconciler
+from syncd.watch import scans
 from tests.support.wait import wait_until
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(reconciler, "MIN_POLL_INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr(scans, "MIN_POLL_INTERVAL_SECONDS", 0.1)
 
 
 async def test_poll_finds_changes(harness, records):

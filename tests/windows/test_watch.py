@@ -14,7 +14,7 @@ import win32file
 from structlog.testing import capture_logs
 
 from syncd.platform.file_info import remote_file_system
-from syncd.watch import folder, reconciler, windows
+from syncd.watch import folder, scans, windows
 from tests.support.wait import wait_until
 from tests.watch.conftest import harness, other, place, records  # noqa: F401 - fixtures
 
@@ -66,7 +66,7 @@ async def test_folder_moved_out_takes_its_files(harness, records, other):  # noq
 
 async def test_replaced_folder_is_watched(harness, records, other, monkeypatch):  # noqa: F811
     monkeypatch.setattr(folder, "CHECK_INTERVAL_SECONDS", 0.1)
-    monkeypatch.setattr(reconciler, "MIN_POLL_INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr(scans, "MIN_POLL_INTERVAL_SECONDS", 0.1)
     async with harness.running() as watch:
         os.rename(harness.path, other / "gone")
         await wait_until(lambda: watch.status.state == "offline")

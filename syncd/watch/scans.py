@@ -37,7 +37,7 @@ class FolderOfflineError(Exception):
     """The folder disappeared during a scan. The text is the reason."""
 
 
-class Reconciler:
+class ScanRunner:
     """Runs the scans of one folder that are due. Belongs to one event loop."""
 
     def __init__(
