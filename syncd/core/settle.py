@@ -7,15 +7,14 @@ the writer has finished. That is a guess, and the upload checks the file again.
 :mod:`syncd.watch.debounce` waits for the file to settle, and :mod:`syncd.store.files` moves the file's record.
 """
 
-import sys
 from dataclasses import dataclass, replace
 
 from syncd.core.model import Fingerprint
 
 GRACE = 0.1
 """Seconds from an event to the first check. Programs often write again, or set the mtime, soon after closing."""
-TICK = 0.01 if sys.platform == "linux" else 0.02
-"""Seconds by which an mtime may be behind the clock: a tick of the kernel."""
+TICK = 0.02
+"""Seconds by which an mtime may be behind the clock of an unknown system: some ticks of its kernel."""
 _SECOND = 1_000_000_000
 _GRANULARITIES = {2 * _SECOND: 2.0, _SECOND: 1.0, _SECOND // 100: 0.01}
 """The steps in which FAT, some other file systems and exFAT store mtimes, in nanoseconds and in seconds."""
@@ -90,12 +89,12 @@ class Settling:
         return self.since + min(GRACE, quiet) if self.fingerprint is None else self.due(quiet)
 
 
-def racy_for(mtime_ns: int, wall: float) -> float:
+def racy_for(mtime_ns: int, wall: float, tick: float = TICK) -> float:
     """Return the seconds after ``wall`` in which a write may leave the file's mtime unchanged.
 
     Some file systems store mtimes in coarse steps. If a file is hashed within a step, a later write may not show.
-    ``wall`` is in seconds since the epoch.
+    ``wall`` is in seconds since the epoch. ``tick`` is how far an mtime may be behind the clock, in seconds.
     """
     granularity = next((seconds for step, seconds in _GRANULARITIES.items() if mtime_ns % step == 0), 0.0)
     age = wall - mtime_ns / _SECOND
-    return max(0.0, granularity + TICK - age) if age >= 0 else 0.0
+    return max(0.0, granularity + tick - age) if age >= 0 else 0.0

@@ -14,7 +14,7 @@ from typing import TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from syncd.core.model import FoundFile
-from syncd.core.settle import Hint, Settling, racy_for
+from syncd.core.settle import TICK, Hint, Settling, racy_for
 from syncd.core.text import printable
 from syncd.watch.file_records import FileRecords
 from syncd.watch.hints import MAX_PENDING_FILES
@@ -59,6 +59,8 @@ class SettleQueue:
         self._has_capacity.set()
         self._empty = asyncio.Event()
         self.lookup = FileLookup(tree, on_doubt=self._doubt, log=log)
+        self.mtime_tick = TICK
+        """As :meth:`WatchedTree.mtime_tick`, for the folder that is watched now."""
         self.hints_dropped = False
         """Hints were dropped or could not be checked; the next full scan resets this."""
 
@@ -153,7 +155,7 @@ class SettleQueue:
         self.hints_dropped = True
 
     def _is_quiet(self, mtime_ns: int, wall: float) -> bool:
-        return wall - mtime_ns / 1e9 >= self._settle and not racy_for(mtime_ns, wall)
+        return wall - mtime_ns / 1e9 >= self._settle and not racy_for(mtime_ns, wall, self.mtime_tick)
 
     def _put(self, path: str, settling: Settling) -> None:
         self._pending[path] = settling
@@ -209,7 +211,7 @@ class SettleQueue:
             if self._pending.get(path) is not settling:
                 continue  # an event changed the entry while the file was looked at
             seen = found.get(path)
-            after = _after(settling, seen, now, wall)
+            after = _after(settling, seen, now, wall, self.mtime_tick)
             if seen and seen.fingerprint and after.due(self._settle) > now:
                 self._put(path, after)
                 continue
@@ -285,10 +287,10 @@ class SettleQueue:
         return None
 
 
-def _after(settling: Settling, seen: FoundFile | None, now: float, wall: float) -> Settling:
+def _after(settling: Settling, seen: FoundFile | None, now: float, wall: float, tick: float) -> Settling:
     """Return the entry of a file after ``seen`` was found."""
     if seen is None or seen.fingerprint is None:
         return settling
     after = settling.after_check(seen.fingerprint, now)
-    racy = racy_for(seen.fingerprint.mtime_ns, wall)
+    racy = racy_for(seen.fingerprint.mtime_ns, wall, tick)
     return replace(after, not_before=max(after.not_before, now + racy)) if racy else after

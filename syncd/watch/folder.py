@@ -193,6 +193,7 @@ class FolderWatch:
 
     async def _start_watching(self, identity: Identity) -> None:
         await self._events.start()
+        self._queue.mtime_tick = await asyncio.to_thread(self._tree.mtime_tick)
         self._queue.lookup.root = identity
         self._scan_runner.events_restarted()
         if self._offline_reason:

@@ -6,6 +6,8 @@ Uses only names and ``stat`` and opens no file. It blocks: call it in a thread. 
 import errno
 import os
 import stat
+import sys
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,8 +15,9 @@ from dataclasses import dataclass
 from syncd.config.model import Folder
 from syncd.config.units import format_size
 from syncd.core.model import Fingerprint, FoundFile
+from syncd.core.settle import TICK
 from syncd.paths import inside
-from syncd.platform.file_info import birth_ns, on_disk_case
+from syncd.platform.file_info import birth_ns, on_disk_case, remote_file_system
 from syncd.platform.files import join_path, to_long_path
 from syncd.watch.kernel_watches import KernelWatches
 from syncd.watch.patterns import Patterns
@@ -26,6 +29,8 @@ BATCH_SIZE = 1000
 
 Identity = tuple[int, int]
 """Device and inode of a folder: after an unmount, for example, the same path leads to another folder."""
+_CLOCK_REALTIME_COARSE = 5
+"""Linux's clock of the mtimes; :mod:`time` has no name for it."""
 GONE_ERRORS = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
@@ -97,6 +102,12 @@ class WatchedTree:
         os.scandir(root).close()
         found = os.stat(root)
         return found.st_dev, found.st_ino
+
+    def mtime_tick(self) -> float:
+        """Return the seconds by which the mtime of a write may be behind the clock."""
+        if sys.platform != "linux" or remote_file_system(self.root) is not None:
+            return TICK
+        return min(TICK, 2 * time.clock_getres(_CLOCK_REALTIME_COARSE))  # twice, because a tick may be late
 
     def unwatched(self, directories: Iterable[str], kernel_watches: KernelWatches) -> set[str]:
         """Return the existing directories among ``directories`` that have no watch."""

@@ -83,6 +83,7 @@ def test_racy_for_depends_on_mtime_granularity(mtime, granularity):
     assert racy_for(mtime_ns, mtime + granularity) == pytest.approx(TICK)
     assert racy_for(mtime_ns, mtime + granularity + 2 * TICK) == 0
     assert racy_for(mtime_ns, mtime + 1e6) == 0
+    assert racy_for(mtime_ns, mtime, 0.008) == pytest.approx(granularity + 0.008)
 
 
 def test_racy_for_future_mtime_is_zero():

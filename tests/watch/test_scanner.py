@@ -2,9 +2,12 @@
 
 import os
 import socket
+import sys
+from types import SimpleNamespace
 
 import pytest
 
+from syncd.core.settle import TICK
 from syncd.watch.scanner import EMPTY, NOT_REGULAR, WatchedTree
 from syncd.watch.walk import Scan
 
@@ -148,3 +151,16 @@ def test_scan_of_missing_folder_raises(harness):
 def test_scan_below_missing_directory_finds_nothing(harness):
     scan, found = walk(harness, start="gone")
     assert (found, scan.unreadable) == ({}, {})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+def test_mtime_tick_is_the_kernels_only_on_local_file_systems(harness, monkeypatch):
+    tree = WatchedTree.of(harness.folder)
+    monkeypatch.setattr("syncd.watch.scanner.remote_file_system", lambda _: None)
+    monkeypatch.setattr("syncd.watch.scanner.time", SimpleNamespace(clock_getres=lambda _: 0.004))
+    assert tree.mtime_tick() == 0.008
+    monkeypatch.setattr("syncd.watch.scanner.time", SimpleNamespace(clock_getres=lambda _: 1.0))
+    assert tree.mtime_tick() == TICK
+    monkeypatch.setattr("syncd.watch.scanner.time", SimpleNamespace(clock_getres=lambda _: 0.004))
+    monkeypatch.setattr("syncd.watch.scanner.remote_file_system", lambda _: "nfs")
+    assert tree.mtime_tick() == TICK
