@@ -220,7 +220,7 @@ class JobEvent(TypedDict):
 class ActiveUpload(TypedDict):
     """An upload in progress: the server has ``sent`` of ``size`` bytes.
 
-    ``stage`` is ``hashing`` before the first request.
+    ``stage`` is ``hashing``, for a large file, before the first request; then ``starting``, ``sending``, ``finishing``.
     """
 
     id: int

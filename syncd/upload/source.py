@@ -83,6 +83,11 @@ class FileSource:
             raise
         return source
 
+    @property
+    def in_memory(self) -> bool:
+        """Return whether the file has been read completely."""
+        return self._memory is not None
+
     async def hash(self, hasher: Hasher) -> Content:
         """Read the complete file through ``hasher``; ``FileChanged`` if it changes in between."""
         if self._content is not None:

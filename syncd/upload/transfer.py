@@ -29,6 +29,10 @@ ASSEMBLY_TIMEOUT_SECONDS = 900.0
 """Longest time that a server may take to assemble the chunks."""
 
 
+WAITING = "waiting"
+"""The stage of a claimed job that is not shown yet: its file is read and looked up, or it waits for a request slot."""
+
+
 class InterruptedUploadError(Exception):
     """The upload stopped at a chunk boundary; the store has all acknowledged chunks."""
 
@@ -48,11 +52,14 @@ class Done:
 
 @dataclass(kw_only=True, slots=True)
 class Progress:
-    """The progress of a running job, for status displays. ``sent`` is in bytes of the file."""
+    """The progress of a running job, for status displays. ``sent`` is in bytes of the file.
+
+    The stages are ``waiting``, ``hashing`` (of a large file), ``starting``, ``sending`` and ``finishing``.
+    """
 
     job: Job
     sent: int = 0
-    stage: str = "hashing"
+    stage: str = WAITING
 
 
 class Transfer:
@@ -135,8 +142,8 @@ class Transfer:
         """Run one session from begin to finish."""
         saved = self._saved
         self._resumed = saved is not None
-        self.progress.stage = "starting"
         async with self.endpoint.request(self.job.id) as observation:
+            self.progress.stage = "starting"
             begun = await self._remote.begin(
                 self.content, self.source, saved, failures=self.job.failures, look_up=look_up
             )

@@ -124,6 +124,8 @@ class UploadAttempt:
         try:
             if reason := policy.unfit(source.size):
                 raise NotUploadable(reason)
+            if not source.in_memory:
+                self.progress.stage = "hashing"
             content = await source.hash(hasher)
             with self._in_flight.looking_up(content.key) as look_up:
                 records = await self._look_up(content)

@@ -25,7 +25,7 @@ from syncd.upload.endpoint import Endpoint
 from syncd.upload.job_queue import BackgroundWrites
 from syncd.upload.singleflight import InFlightUploads
 from syncd.upload.source import IN_MEMORY_MAX_BYTES
-from syncd.upload.transfer import Progress
+from syncd.upload.transfer import WAITING, Progress
 from syncd.upload.upload import STOPPED, UploadAttempt
 
 log = structlog.get_logger()
@@ -216,8 +216,13 @@ class RemoteWorker:
         )
 
     def progress(self) -> list[Progress]:
-        """Return the progress of the running attempts."""
-        return [attempt.progress for attempt in self._running.values()]
+        """Return the progress of the running attempts, except those that wait for their turn."""
+        return [attempt.progress for attempt in self._running.values() if attempt.progress.stage != WAITING]
+
+    @property
+    def claimed(self) -> int:
+        """The number of running attempts."""
+        return len(self._running)
 
     def _seconds_to_probe(self) -> float:
         return (self.endpoint.breaker.probe_at or 0.0) - self.endpoint.clock()

@@ -228,8 +228,8 @@ def _claim(world: "World") -> Any:
     async def claim(self: JobStore, remote_id: int, limit: int, **values: Any) -> list[Job]:
         worker = world.worker(world.remote_names[remote_id])
         jobs = await original(self, remote_id, limit, **values)
-        if worker is not None and len(worker.progress()) + len(jobs) > world.most_jobs:
-            world.blame("P5", f"{len(worker.progress())} jobs run and {len(jobs)} were claimed")
+        if worker is not None and worker.claimed + len(jobs) > world.most_jobs:
+            world.blame("P5", f"{worker.claimed} jobs run and {len(jobs)} were claimed")
         return jobs
 
     return claim
