@@ -27,7 +27,7 @@ OTHERS = [
         f"tests/upload/test_{name}.py"
         for name in ("endpoint", "limiter", "scheduler", "source", "throttle", "transfer", "worker")
     ),
-    *(f"tests/store/test_{name}.py" for name in ("claims", "commands", "files", "pages", "queries", "uploads")),
+    *(f"tests/store/test_{name}.py" for name in ("claims", "user_actions", "files", "pages", "queries", "uploads")),
 ]
 """The tests of Windows, and of the packages that process files; tests that need Unix are marked ``unix``."""
 _NO_TESTS = 5
@@ -60,4 +60,5 @@ def _pytest(name: str, out: TextIO, *chosen: str) -> int:
     return windows("-m", "pytest", *where, *sys.argv[1:], *chosen, out=out)
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
