@@ -126,7 +126,9 @@ def _renamed(connection: Connection, folder: str, seen: list[FoundFile], is_gone
     candidates: dict[Fingerprint, list[Row[Any]]] = {}
     for row in connection.execute(_WITH_INODE, {"inodes": as_parameter(inodes)}) if inodes else ():
         candidates.setdefault(fingerprint_of(row), []).append(row)
-    found = {}
+    found: dict[str, Row[Any]] = {}
+    if not candidates:
+        return found
     for file in seen:
         rows = candidates.get(_fingerprint(file), [])
         same = [row for row in rows if file.fingerprint is not None and _is_same_file(row, folder, file)]
