@@ -1,4 +1,4 @@
-"""The tests that run on Windows exist: a renamed one must not be forgotten. Runs on every system."""
+"""The tests that run on Windows exist: a renamed one must not be forgotten."""
 
 from pathlib import Path
 
