@@ -5,7 +5,8 @@ The configuration validates patterns with the functions that the watch uses to m
 
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
@@ -24,13 +25,26 @@ def spec(lines: Iterable[str]) -> GitIgnoreSpec:
 
     Raise ValueError for an invalid one, such as `[Z-a]`.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # `[[]` is valid in gitignore, only Python's re warns about it
+    with _nested_sets_allowed():
         # The backend is fixed: the faster ones, if installed, cannot match names that are not valid Unicode.
         try:
             return GitIgnoreSpec.from_lines(map(plain, lines), backend="simple")
         except re.error as error:  # pathspec does not translate this exception
             raise ValueError(str(error)) from None
+
+
+def compile_expression(expression: str) -> re.Pattern[str]:
+    """Compile a regular expression that was made of those of a :func:`spec`."""
+    with _nested_sets_allowed():
+        return re.compile(expression)
+
+
+@contextmanager
+def _nested_sets_allowed() -> Iterator[None]:
+    """Ignore a warning of Python's re: `[[]` is valid in gitignore."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def directory(path: str) -> str:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from pathspec import GitIgnoreSpec
 
-from syncd.config.gitignore import plain, spec
+from syncd.config.gitignore import compile_expression, plain, spec
 
 DEFAULT_EXCLUDES = (
     ".*",
@@ -79,5 +79,5 @@ def _matcher(parsed: GitIgnoreSpec) -> Callable[[str], bool]:
     rest = [one.removeprefix(_ANY_DIRECTORY) for one in expressions if one.startswith(_ANY_DIRECTORY)]
     others = [one for one in expressions if not one.startswith(_ANY_DIRECTORY)]
     joined = "|".join([*others, *([f"{_ANY_DIRECTORY}(?:{'|'.join(rest)})"] if rest else [])])
-    search = re.compile(_NAMED_GROUP.sub("(?:", joined)).search
+    search = compile_expression(_NAMED_GROUP.sub("(?:", joined)).search
     return lambda path: search(path) is not None

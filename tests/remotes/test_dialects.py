@@ -23,6 +23,7 @@ from syncd.core.model import ChunkResult, Content, Presence, Proof, Session, Sto
 from syncd.core.retry import Policy
 from syncd.remotes import chunk_sizes, http
 from syncd.remotes.base import Remote
+from syncd.store.records import ContentRecords
 from syncd.upload.endpoint import Endpoint
 from syncd.upload.limiter import ConcurrencyLimiter
 from syncd.upload.transfer import Progress, Transfer
@@ -46,12 +47,10 @@ class FakeSessionStore:
 
     kept: dict[str, Session] = field(default_factory=dict)
 
-    async def uploaded_before(self, key: str, sha256: str | None) -> list[object]:
-        return []
-
-    async def session(self, remote_id: int, key: str) -> Session | None:
+    def records(self, key: str) -> ContentRecords:
         kept = self.kept.get(key)
-        return kept and replace(kept, received=ChunkSet(kept.received))
+        session = kept and replace(kept, received=ChunkSet(kept.received))
+        return ContentRecords(stored=None, anywhere=[], session=session, cancelled=False)
 
     async def save_session(self, remote_id: int, key: str, session: Session) -> None:
         self.kept[key] = replace(session, received=ChunkSet(session.received))
@@ -94,6 +93,7 @@ class DialectHarness:
             job,
             self.content(data),
             UnchangingSource(data),  # type: ignore[arg-type]
+            records=self.store.records(self.content(data).key),
             endpoint=endpoint,
             store=self.store,  # type: ignore[arg-type]
             progress=Progress(job=job),
