@@ -122,7 +122,7 @@ def test_folder_unmounted_during_uploads_and_remounted(daemon, receiver, mounts,
     mounts.mount(daemon.inbox, "--bind", place / "disk")
     contents |= {daemon.inbox / name: (place / "disk" / name).read_bytes() for name in names(5, "meanwhile")}
     arrive(daemon, receiver, contents)
-    assert folder(daemon)["state"] == "watching"
+    wait_until_sync(lambda: folder(daemon)["state"] == "watching", "the scan that found the files has ended")
     assert [len(daemon.events(name)) for name in ("folder.offline", "folder.online")] == [1, 1]
     contents |= drop(daemon.inbox, ["noticed at once.jpg"])
     arrive(daemon, receiver, contents)
