@@ -27,7 +27,7 @@ from syncd.config.load import Loaded, load
 from syncd.config.model import AfterUpload, Config, Control, Folder, LogFile, Logging, Retry, Scheduler, Span
 from syncd.config.remotes import ImageRemote, MultipartRemote, Remote
 from syncd.config.section import Section
-from syncd.control import routes, schemas
+from syncd.control import event_schemas, routes, schemas
 from syncd.control.events import LOST
 from syncd.core.model import Sort
 from syncd.core.states import TABLE, Cause, Outcome, State
@@ -402,10 +402,14 @@ def test_routes() -> None:
 
 def test_events_of_the_control_api() -> None:
     documented = by_name(rows(part(DOCS["http-api"], "## The event stream"), "event"))
-    assert set(documented) == {*schemas.EVENT_KINDS, LOST}
-    for name, shape in ("job", schemas.JobEvent), ("daemon", schemas.DaemonEvent), ("progress", schemas.Progress):
+    assert set(documented) == {*event_schemas.EVENT_KINDS, LOST}
+    for name, shape in (
+        ("job", event_schemas.JobEvent),
+        ("daemon", event_schemas.DaemonEvent),
+        ("progress", event_schemas.Progress),
+    ):
         assert set(get_type_hints(shape)) <= set(code(documented[name][1])), name
-    assert set(get_type_hints(schemas.ActiveUpload)) <= set(code(documented["progress"][1]))
+    assert set(get_type_hints(event_schemas.ActiveUpload)) <= set(code(documented["progress"][1]))
 
 
 def test_how_jobs_are_sorted() -> None:

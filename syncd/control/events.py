@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from syncd.control.schemas import EVENT_KINDS
+from syncd.control.event_schemas import EVENT_KINDS
 
 LOST = "lost"
 """The kind of the event with the number of lost events."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from syncd.control import openapi, routes, schemas, sse
+from syncd.control import event_schemas, openapi, routes, schemas, sse
 from syncd.control.dispatch import SERVICE, json_handler, raw_handler
 from syncd.control.job_targets import Target
 from syncd.control.service import ControlService, InvalidRequestError, JobQuery, Limits, LogQuery
@@ -30,7 +30,7 @@ async def _metrics(request: web.Request) -> web.Response:
 
 @raw_handler(routes.EVENTS)
 async def _events(request: web.Request, only: Sequence[str] | None) -> web.StreamResponse:
-    return await sse.send_events(request, request.app[SERVICE].events, only or schemas.EVENT_KINDS)
+    return await sse.send_events(request, request.app[SERVICE].events, only or event_schemas.EVENT_KINDS)
 
 
 @json_handler(routes.OPENAPI)

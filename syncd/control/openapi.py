@@ -11,18 +11,18 @@ from typing import Any
 from typing_extensions import is_typeddict
 
 from syncd import __version__
-from syncd.control import schemas
+from syncd.control import event_schemas, schemas
 from syncd.control.params import Json, Parameter
 from syncd.control.routes import ROUTES, Route
 from syncd.core.log_levels import LEVELS
 
 _EVENT_DOCUMENTS = (
-    schemas.DaemonEvent,
+    event_schemas.DaemonEvent,
     schemas.FolderStatus,
     schemas.RemoteStatus,
-    schemas.JobEvent,
-    schemas.Progress,
-    schemas.LostEvents,
+    event_schemas.JobEvent,
+    event_schemas.Progress,
+    event_schemas.LostEvents,
 )
 _LOG_EVENT: Json = {
     "type": "object",

@@ -1,8 +1,8 @@
 """Defines the routes of the control API: method, path, parameters and response.
 
-:mod:`syncd.control.app` registers a handler for each route, :class:`syncd.control.client.ControlClient` sends requests
-with them, :mod:`syncd.control.openapi` describes them for programs, and ``python -m tests.control.reference`` writes
-the table in ``docs/reference/http-api.md``. This module loads no server, so that the client starts fast.
+:mod:`syncd.control.app` registers the handlers, :mod:`syncd.control.client` sends the requests, and
+:mod:`syncd.control.openapi` and ``python -m tests.control.reference`` write the documents. This module loads no server,
+so that the client starts fast.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from syncd.control import schemas
+from syncd.control.event_schemas import EVENT_KINDS
 from syncd.control.params import (
     Choice,
     FileUri,
@@ -194,7 +195,7 @@ EVENTS = Route(
     response=str,
     summary="Events as they happen, as server-sent events",
     answer="A stream of server-sent events; see [the event stream](#the-event-stream).",
-    query=(WordList(name="only", words=schemas.EVENT_KINDS, description="Kinds of events, separated by commas."),),
+    query=(WordList(name="only", words=EVENT_KINDS, description="Kinds of events, separated by commas."),),
     media_type="text/event-stream",
     description="Events named daemon, folder, remote, job, progress, log and lost; their data are DaemonEvent, "
     "FolderStatus, RemoteStatus, JobEvent, Progress, LogEvent and LostEvents.",
@@ -293,9 +294,6 @@ DASHBOARD = Route(
     answer='`{"url": …}`: an address that logs one browser into the dashboard, once, within a minute. Only on the '
     "control socket; 404 with the reason if there is no dashboard.",
 )
-SHUTDOWN = Route(
-    method="POST", path="/v1/shutdown", response=schemas.Empty, summary="Shut the daemon down", answer="`{}`"
-)
-
+SHUTDOWN = Route(method="POST", path="/v1/shutdown", response=schemas.Empty, summary="Shut down", answer="`{}`")
 ROUTES: Sequence[Route[Any]] = [value for value in globals().values() if isinstance(value, Route)]
 """All routes, in the order of the reference."""

@@ -13,9 +13,6 @@ if sys.version_info >= (3, 12):
 else:  # pydantic, which depends on this package, cannot read the TypedDict of Python 3.11
     from typing_extensions import TypedDict
 
-EVENT_KINDS = ("daemon", "folder", "remote", "job", "progress", "log")
-"""The kinds of events that a client can select; ``lost`` always arrives."""
-
 
 class Empty(TypedDict):
     """An empty object."""
@@ -184,66 +181,6 @@ class DroppedFile(TypedDict):
 
     path: str
     name: str
-
-
-class DaemonEvent(TypedDict):
-    """The event ``daemon``: the state of the daemon changed.
-
-    ``state`` and ``store_blocked`` are as in the status. ``folders`` has the paths of all folders, ``remotes`` the
-    names of all remotes.
-    """
-
-    state: str
-    store_blocked: str | None
-    folders: list[str]
-    remotes: list[str]
-
-
-class JobEvent(TypedDict):
-    """The event ``job``: the state of a job changed.
-
-    The fields are those of a job and of its last transition.
-    """
-
-    id: int
-    path: str
-    folder: str
-    remote: str
-    state: str
-    cause: str
-    outcome: str | None
-    detail: str | None
-    size: int | None
-    updated_at: str
-
-
-class ActiveUpload(TypedDict):
-    """An upload in progress: the server has ``sent`` of ``size`` bytes.
-
-    ``stage`` is ``hashing``, for a large file, before the first request; then ``starting``, ``sending``, ``finishing``.
-    """
-
-    id: int
-    path: str
-    remote: str
-    size: int
-    sent: int
-    stage: str
-
-
-class Progress(TypedDict):
-    """The event ``progress``: the active uploads, and the work left as in the status."""
-
-    flights: list[ActiveUpload]
-    jobs: dict[str, int]
-    bytes: ByteCounts
-    eta_seconds: float | None
-
-
-class LostEvents(TypedDict):
-    """The event ``lost``: ``count`` events were dropped, because the client is slow."""
-
-    count: int
 
 
 class Throughput(TypedDict):

@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from syncd import __version__, logs
 from syncd.asyncio_tools import run_until
-from syncd.control import schemas
+from syncd.control import event_schemas, schemas
 from syncd.control import service as api
 from syncd.control.events import Hub
 from syncd.control.job_targets import Target
@@ -93,13 +93,13 @@ class DaemonControlService(api.ControlService):
             "eta_seconds": round(pending / rate, 1) if rate >= 1 else None if pending else 0.0,
         }
 
-    async def progress(self) -> schemas.Progress:
+    async def progress(self) -> event_schemas.Progress:
         """Return the uploads in flight and the remaining work."""
         workers = self._daemon.runtime.scheduler.workers.values()
         flights = [serializers.flight(worker.name, progress) for worker in workers for progress in worker.progress()]
         return {"flights": flights, **await self._remaining_work()}
 
-    def daemon_event(self) -> schemas.DaemonEvent:
+    def daemon_event(self) -> event_schemas.DaemonEvent:
         """Return the daemon's state and the names of its folders and remotes."""
         config = self._daemon.runtime.config
         return {

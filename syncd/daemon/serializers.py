@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from syncd.config.load import Loaded
 from syncd.config.model import ImageRemote, MultipartRemote, Scheduler
-from syncd.control import job_targets, schemas
+from syncd.control import event_schemas, job_targets, schemas
 from syncd.control.service import InvalidRequestError, Limits
 from syncd.core.model import Sort
 from syncd.core.states import State
@@ -59,7 +59,7 @@ def job(record: JobRecord, sent: int | None) -> schemas.Job:
     return found
 
 
-def job_event(change: Change) -> schemas.JobEvent:
+def job_event(change: Change) -> event_schemas.JobEvent:
     """Return the event of a job's transition."""
     return {
         "id": change.job_id,
@@ -75,7 +75,7 @@ def job_event(change: Change) -> schemas.JobEvent:
     }
 
 
-def flight(remote: str, progress: Progress) -> schemas.ActiveUpload:
+def flight(remote: str, progress: Progress) -> event_schemas.ActiveUpload:
     """Return the progress of an upload."""
     job = progress.job
     return {

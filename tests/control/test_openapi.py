@@ -4,8 +4,8 @@ import aiohttp
 import pytest
 
 from syncd.control.app import make_app
+from syncd.control.event_schemas import EVENT_KINDS
 from syncd.control.openapi import document
-from syncd.control.schemas import EVENT_KINDS
 from tests.control.fake import FakeDaemon, job
 
 SIMPLE = {
