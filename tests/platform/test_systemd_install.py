@@ -7,7 +7,7 @@ import pytest
 
 from syncd.platform.systemd import install as installation
 from syncd.platform.systemd import unit_files
-from syncd.platform.systemd.install import CommandFailed, Manager
+from syncd.platform.systemd.install import CommandFailedError, Manager
 
 
 class Machine:
@@ -142,12 +142,12 @@ def test_failed_command_is_reported_on_one_line(tmp_path: Path, machine: Machine
     machine.fails = "enable"
     places = unit_files.for_user(config=tmp_path / "config/syncd/config.yaml", state=tmp_path / "state", root=tmp_path)
     steps = installation.install(places, Manager(user=True, run=machine.run), program="/opt/s", now=True)
-    with pytest.raises(CommandFailed, match=r"systemctl --user enable .*: Failed to do it: for a reason$"):
+    with pytest.raises(CommandFailedError, match=r"systemctl --user enable .*: Failed to do it: for a reason$"):
         take(steps)
     assert (tmp_path / "config/systemd/user/syncd.service").exists()
 
 
 @pytest.mark.e2e
 def test_missing_command_has_failed() -> None:
-    with pytest.raises(CommandFailed, match="no-such-tool: is not installed"):
+    with pytest.raises(CommandFailedError, match="no-such-tool: is not installed"):
         Manager(user=False, run=installation.run).call("no-such-tool")

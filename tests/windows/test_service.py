@@ -28,7 +28,7 @@ from syncd.cli.service import windows_dispatch
 from syncd.config import discovery, paths
 from syncd.control.client import ControlClient
 from syncd.control.service import JobQuery
-from syncd.platform.systemd.install import CommandFailed
+from syncd.platform.systemd.install import CommandFailedError
 from syncd.platform.windows import install, scm
 from tests.support.data import POOL
 from tests.support.wait import wait_until_sync
@@ -214,7 +214,7 @@ def test_install_refuses_folder_of_other_user(monkeypatch):
     folder, *_ = install.install(now=False)
     assert not folder.due()
     monkeypatch.setattr(install, "_trusted_owners", lambda: {"S-1-5-18"})
-    with pytest.raises(CommandFailed, match=r"belongs to S-1-5-.*: move it away"):
+    with pytest.raises(CommandFailedError, match=r"belongs to S-1-5-.*: move it away"):
         folder.due()
 
 

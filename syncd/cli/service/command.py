@@ -17,7 +17,7 @@ from syncd.config import paths
 from syncd.platform import user
 from syncd.platform.systemd import install as installation
 from syncd.platform.systemd import unit_files
-from syncd.platform.systemd.install import CommandFailed, Manager, Step
+from syncd.platform.systemd.install import CommandFailedError, Manager, Step
 from syncd.platform.systemd.unit_files import InstallPaths
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -142,7 +142,7 @@ def apply_steps(steps: Iterable[Step], *, dry_run: bool) -> None:
             else:
                 step.act()
                 click.echo(f"{step.what}: {step.done}")
-    except CommandFailed as error:
+    except CommandFailedError as error:
         raise CommandError(formatting.clean(error), code=ExitCode.UNAVAILABLE) from None
 
 

@@ -12,7 +12,7 @@ from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import examples
 from syncd.cli.service.command import apply_steps
 from syncd.config import paths
-from syncd.platform.systemd.install import CommandFailed
+from syncd.platform.systemd.install import CommandFailedError
 from syncd.platform.windows import install as installation
 from syncd.platform.windows import scm
 
@@ -63,7 +63,7 @@ def status() -> int:
     """
     try:
         shown = scm.show()
-    except CommandFailed as error:
+    except CommandFailedError as error:
         raise CommandError(str(error), code=ExitCode.UNAVAILABLE) from None
     click.echo(f"service {scm.NAME}: {shown or 'is not installed'}")
     return ExitCode.OK if shown and shown.state == "running" else ExitCode.NOT_RUNNING

@@ -29,7 +29,7 @@ SPOOL = "var/spool/syncd"
 Run = Callable[[list[str]], subprocess.CompletedProcess[str]]
 
 
-class CommandFailed(Exception):  # noqa: N818 - named after the event
+class CommandFailedError(Exception):
     """A system command failed; ``str()`` is the command and its message."""
 
 
@@ -60,15 +60,15 @@ class Manager:
         return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
     def systemctl(self, *arguments: str) -> None:
-        """Run `systemctl` with these arguments. Raises :class:`CommandFailed`."""
+        """Run `systemctl` with these arguments. Raises :class:`CommandFailedError`."""
         self.call(*self._systemctl, *arguments)
 
     def call(self, *command: str) -> None:
-        """Run a command. Raises :class:`CommandFailed`."""
+        """Run a command. Raises :class:`CommandFailedError`."""
         ended = self._run(list(command))
         if ended.returncode:
             message = " ".join((ended.stderr or ended.stdout).split()) or f"ended with {ended.returncode}"
-            raise CommandFailed(f"{' '.join(command)}: {message}")
+            raise CommandFailedError(f"{' '.join(command)}: {message}")
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:

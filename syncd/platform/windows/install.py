@@ -22,7 +22,7 @@ import win32evtlogutil
 import win32file
 import win32security
 
-from syncd.platform.systemd.install import CommandFailed, Step
+from syncd.platform.systemd.install import CommandFailedError, Step
 from syncd.platform.windows import folders
 from syncd.platform.windows import scm as manager
 
@@ -110,7 +110,7 @@ def account_sid(name: str) -> str:
 def _folder_exists(folder: Path) -> bool:
     """Return whether the folder exists.
 
-    Raises :class:`CommandFailed` if its owner is not an administrator: another user may have created it to control the
+    Raises :class:`CommandFailedError` if its owner is not an administrator: another user may have created it to control the
     service.
     """
     if not folder.is_dir():
@@ -120,7 +120,7 @@ def _folder_exists(folder: Path) -> bool:
     )
     owner = win32security.ConvertSidToStringSid(found.GetSecurityDescriptorOwner())
     if owner not in _trusted_owners():
-        raise CommandFailed(f"{folder} belongs to {owner}, not to an administrator: move it away")
+        raise CommandFailedError(f"{folder} belongs to {owner}, not to an administrator: move it away")
     return True
 
 

@@ -18,7 +18,7 @@ import win32con
 import win32event
 import win32service
 
-from syncd.platform.systemd.install import CommandFailed
+from syncd.platform.systemd.install import CommandFailedError
 
 assert sys.platform == "win32"
 
@@ -103,14 +103,14 @@ class Shown:
 
 
 def _translate_errors(function: Callable[P, T]) -> Callable[P, T]:
-    """Raise errors of the SCM as :class:`CommandFailed`."""
+    """Raise errors of the SCM as :class:`CommandFailedError`."""
 
     @wraps(function)
     def tried(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
         except pywintypes.error as error:
-            raise CommandFailed(f"service {NAME}: {error.funcname}: {error.strerror}") from None
+            raise CommandFailedError(f"service {NAME}: {error.funcname}: {error.strerror}") from None
 
     return tried
 
@@ -165,7 +165,7 @@ def place() -> None:
 def start() -> None:
     """Start the service and wait until it runs.
 
-    Raises :class:`CommandFailed` if it ends first.
+    Raises :class:`CommandFailedError` if it ends first.
     """
     with _service(win32service.SERVICE_START) as service:
         win32service.StartService(service, None)
@@ -173,7 +173,7 @@ def start() -> None:
         lambda: _state() != "starting", f"is still starting after {START_TIMEOUT_SECONDS:g} s", START_TIMEOUT_SECONDS
     )
     if (shown := show()) and shown.state == "stopped":
-        raise CommandFailed(f"service {NAME}: {shown}")
+        raise CommandFailedError(f"service {NAME}: {shown}")
 
 
 @_translate_errors
@@ -220,7 +220,7 @@ def _until(reached: Callable[[], bool], failure: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not reached():
         if time.monotonic() > deadline:
-            raise CommandFailed(f"service {NAME} {failure}")
+            raise CommandFailedError(f"service {NAME} {failure}")
         time.sleep(0.1)
 
 
