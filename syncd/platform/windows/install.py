@@ -110,8 +110,8 @@ def account_sid(name: str) -> str:
 def _folder_exists(folder: Path) -> bool:
     """Return whether the folder exists.
 
-    Raises :class:`CommandFailedError` if its owner is not an administrator: another user may have created it to control the
-    service.
+    Raises :class:`CommandFailedError` if its owner is not an administrator: another user may have created it to control
+    the service.
     """
     if not folder.is_dir():
         return False
