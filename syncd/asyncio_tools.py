@@ -1,4 +1,8 @@
-"""Helpers for asyncio: tasks that end with an event, a context or a failed sibling, and batches of blocking calls."""
+"""Provides asyncio helpers to cancel tasks and to batch blocking calls.
+
+A task ends with an event (:func:`run_until`), with a context (:func:`background_task`), or with the first failure of a
+group (:func:`for_each`). :class:`Batcher` passes several blocking calls to a thread at once.
+"""
 
 import asyncio
 from collections import deque
@@ -88,7 +92,9 @@ async def for_each(items: AsyncIterator[T], work: Callable[[T], Awaitable[None]]
 
 
 class Batcher(Generic[A, T]):
-    """Runs short blocking calls in threads, many in one hop to a thread, as the hop costs more than the call.
+    """Runs short blocking calls in threads, in batches.
+
+    Passing work to a thread costs more than a short call, so the calls of a batch share this cost.
 
     ``work`` gets the arguments of calls that wait at the same time, at most ``max_batch``, and returns the result or
     the exception of each. At most ``concurrency`` batches run at a time. ``discard`` gets the results whose caller was

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def paused_collector() -> Iterator[None]:
-    """Pause the garbage collector during imports, and exclude their objects from all later collections.
+    """Pause the garbage collector during imports, and freeze all objects afterwards.
 
-    Modules and classes live until the process ends. Each full collection would visit them again, also the one at the
-    end of the process.
+    Later collections skip the frozen objects. Modules and classes live until the process ends, but each full collection
+    would visit them again, also the one at the end of the process.
     """
     gc.disable()
     try:
@@ -27,11 +27,13 @@ def paused_collector() -> Iterator[None]:
 
 @contextmanager
 def skipped_parts() -> Iterator[None]:
-    """Skip parts of libraries that the daemon does not use, while these libraries are imported.
+    """Skip parts of imported libraries that the daemon does not use.
+
+    The context must enclose the imports.
 
     - structlog loads rich, for tracebacks that the daemon does not format with it.
     - aiohttp reads the system's certificate authorities twice, for TLS contexts that it keeps for requests without a
-      context. :class:`syncd.remotes.http.Http` gives every request a context of its own. Without authorities, aiohttp's
+      context. :class:`syncd.remotes.http.Http` gives every request its own context. Without authorities, aiohttp's
       own context trusts no server, so a request that used it would fail.
     """
     import ssl  # noqa: PLC0415 - slow; the other commands do not need it

@@ -95,7 +95,7 @@ class AdaptiveLimit:
         self._times = ResponseTimes()
         self._window = Window(float("-inf"))
         self._doubling = True
-        self._before: _Measurement | None = None  # the last step is to be judged against this
+        self._before: _Measurement | None = None  # measured before the last step; decides whether the step is kept
         self._usual: Window | None = None  # the first window with the current limit
         self._rising = True
         self._hold = 0
@@ -122,7 +122,10 @@ class AdaptiveLimit:
                 self._window = Window(now)
 
     def _collapsed(self) -> bool:
-        """Return whether the throughput has collapsed since a rise; the window need not be complete."""
+        """Return whether the throughput has collapsed since the last rise of the limit.
+
+        Half as many requests as the limit are enough: the window does not have to be complete.
+        """
         before, window = self._before, self._window
         if before is None or self.value < before.limit or window.count * 2 < self.value:
             return False

@@ -10,9 +10,10 @@ from collections import Counter, defaultdict
 
 
 class Window:
-    """The requests that were sent after ``opened``, the time of the last decision, and have ended.
+    """The completed requests that were sent since the last decision.
 
-    An earlier request is left out: it is a result of the earlier limit.
+    ``opened`` is the time of that decision. A request that was sent before it does not count, because its response time
+    depends on the earlier limit.
     """
 
     def __init__(self, opened: float) -> None:
@@ -48,7 +49,10 @@ class Window:
 
 
 class ResponseTimes:
-    """The shortest response time, in seconds, of each size class: the response time without load."""
+    """The response time without load of each size class, in seconds.
+
+    The estimate is the shortest response time so far.
+    """
 
     def __init__(self) -> None:
         self._shortest: dict[int, float] = {}
@@ -59,7 +63,10 @@ class ResponseTimes:
         self._shortest[size_class] = min(seconds, self._shortest.get(size_class, seconds))
 
     def slowdown(self, window: Window) -> float:
-        """Return the ratio of the response times in a window to those without load; 1 without a measurement."""
+        """Return the ratio of the response times in a window to those without load.
+
+        Return 1 without a measurement, for example for an empty window.
+        """
         unloaded = sum(count * self._shortest[size_class] for size_class, count in window.requests.items())
         return window.total_seconds / unloaded if unloaded else 1.0
 

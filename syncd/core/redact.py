@@ -35,7 +35,10 @@ class Redactor:
         return text[:limit] if found is None else self._replace(text, found, len(text) if limit is None else limit)
 
     def _replace(self, text: str, found: re.Match[str] | None, limit: int) -> str:
-        """Return the first ``limit`` characters with each secret replaced; ``found`` is the first candidate."""
+        """Return the first ``limit`` characters of ``text`` with each secret replaced.
+
+        ``found`` is the first match of the pattern of :func:`candidates`, or None.
+        """
         parts = []
         kept = 0
         examined = Text(text)

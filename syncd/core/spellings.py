@@ -1,5 +1,6 @@
-r"""Recognises a text in which characters are escaped, each in its own way and more than once.
+r"""Recognises a known text in spite of escaped characters.
 
+Each character may be escaped in a different way, and more than once.
 A character may be itself, ``%41`` (URL), ``&#65;`` or ``&amp;`` (HTML), or ``\u0041``, ``\x41`` or ``\"`` (JSON and
 programming languages). The characters of an escape may be escaped again. Letters match in both cases, as a host name
 is in lower case. :mod:`syncd.core.redact` searches secrets with it.
@@ -23,14 +24,20 @@ _PREFIX_LENGTH = 4
 
 
 class Text:
-    """A text to search in. It remembers which escapes it has found, so that a search takes linear time."""
+    """A text in which spellings of other texts are searched.
+
+    It caches the escapes that it has found, so that a search takes linear time.
+    """
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._escaped: dict[tuple[str, int, int], frozenset[int]] = {}
 
     def end_of(self, wanted: str, at: int) -> int:
-        """Return the end of the longest spelling of ``wanted`` at the offset ``at``; 0 if there is none."""
+        """Return the end of the longest spelling of ``wanted`` that starts at ``at``.
+
+        ``at`` and the result are offsets in the text. The result is 0 if no spelling starts there.
+        """
         return max(self._ends_of_all(wanted, at, _MAX_NESTED), default=0)
 
     def _ends_of_all(self, wanted: str, at: int, nested: int) -> set[int]:
@@ -59,7 +66,10 @@ class Text:
         return ends
 
     def _ends_of_escapes(self, character: str, at: int, nested: int) -> Iterator[int]:
-        """Yield each offset at which an escape of a character may end; its own characters may be escaped."""
+        """Yield each offset at which an escape of a character may end.
+
+        Up to ``nested`` times, the characters of the escape may be escaped themselves.
+        """
         for start, rests in _escapes(character).items():
             for end in self._ends(start, at, nested):
                 if rest := _pattern(rests).match(self._text, end):
@@ -89,7 +99,11 @@ def _by_first_character(rests: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 def candidates(wanted: Iterable[str]) -> str:
-    """Return a regular expression that finds each offset at which a spelling of a text may start, and some others."""
+    """Return a regular expression that finds where spellings of texts may start.
+
+    It matches at the start of each spelling of a text in ``wanted``, and at some other offsets. Check each
+    match with :meth:`Text.end_of`.
+    """
     prefixes = {text[:_PREFIX_LENGTH] for text in wanted}
     firsts = {variant for prefix in prefixes for variant in _variants(prefix[0])}
     unescaped = "|".join(sorted({_prefix_pattern(prefix) for prefix in prefixes}))
@@ -103,7 +117,10 @@ def candidates(wanted: Iterable[str]) -> str:
 
 
 def _prefix_pattern(prefix: str) -> str:
-    """Return a pattern for the characters of ``prefix`` after the first, up to one that is escaped."""
+    """Return a pattern for the characters of ``prefix`` after the first.
+
+    If one of these characters is escaped, the match ends with the first character of this escape.
+    """
     pattern = ""
     for character in reversed(prefix[1:]):
         pattern = rf"(?:[%&\\]|{_class(character)}{_more_spaces(character)}{pattern})"
@@ -121,14 +138,20 @@ def _more_spaces(character: str) -> str:
 
 @cache
 def _variants(character: str) -> frozenset[str]:
-    """Return the characters that match without an escape. In a URL, a space may be a plus sign."""
+    """Return the unescaped characters that match ``character``.
+
+    An ASCII letter matches in both cases. A space and a plus sign match each other, as in a URL.
+    """
     if character in " +":
         return frozenset(" +")
     return frozenset((character, character.lower(), character.upper()) if character.isascii() else (character,))
 
 
 def to_bytes(text: str) -> bytes:
-    """Return the bytes of ``text`` as a request sends them; a lone surrogate is a byte that is not UTF-8."""
+    """Encode ``text`` as UTF-8, as a request sends it.
+
+    A surrogate from U+DC80 to U+DCFF stands for a byte that is not UTF-8, and becomes this byte.
+    """
     is_byte = ("\udc80" <= character <= "\udcff" for character in text)
     errors = ("surrogateescape" if byte else "surrogatepass" for byte in is_byte)
     return b"".join(character.encode(errors=error) for character, error in zip(text, errors, strict=True))

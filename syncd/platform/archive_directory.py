@@ -39,7 +39,10 @@ class ArchiveDirectory:
 
     @contextmanager
     def opened(self) -> Iterator[int]:
-        """Yield its descriptor; raises :class:`NotRemovedError` if it is gone or on another file system."""
+        """Open the directory and yield its descriptor.
+
+        Raises :class:`NotRemovedError` if ``problem`` is set, or the directory is gone or on another file system.
+        """
         if self.problem:
             raise NotRemovedError(self.problem)
         try:

@@ -113,7 +113,10 @@ class RemovableFile:
             raise PermissionError(errno.EACCES, "the file is read-only; clear the attribute", self.name)
 
     def check_unchanged(self) -> None:
-        """Raise :class:`NotRemovedError` if the file has changed, or another program is about to write to it."""
+        """Raise :class:`NotRemovedError` if the file has changed or is about to change.
+
+        A broken lease means that another program is about to write to the file.
+        """
         if self.lease is not None and self.lease.broken():
             raise NotRemovedError(OPEN)
         found = os.fstat(self.file)

@@ -84,7 +84,10 @@ class MultipartForm:
         return len(self._head()) + self.file.size + len(self._tail())
 
     async def pieces(self) -> AsyncIterator[memoryview]:
-        """Yield the body in pieces; the fields share them with the file, as each piece costs a write."""
+        """Yield the body in pieces.
+
+        Form fields and file data share pieces, because each piece is a separate write.
+        """
         before = self._head()
         async for data in self.file.read():
             *pieces, last = _split(before + data)

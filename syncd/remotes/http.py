@@ -196,7 +196,10 @@ class Http:
             raise mapped from None
 
     def _host(self, url: URL) -> str:
-        """Return host and port for messages, redacted: ``url`` may be the target of a redirect, with a secret."""
+        """Return host and port for messages, without secrets.
+
+        ``url`` may be the target of a redirect, and its host may contain a secret.
+        """
         return self._redact(url.host_port_subcomponent or "")
 
     async def _refuses_certificate(self, url: URL) -> bool:

@@ -26,9 +26,10 @@ class IdleTimeout:
         self._due = None
 
     def _check(self) -> None:
-        """End the context if the countdown has ended; else look again, at the earliest time at which it could end.
+        """End the context if the countdown has ended, otherwise schedule the next check.
 
-        One timer, seldom set, is cheaper than one for each piece that is sent.
+        The next check is at the earliest time at which the countdown can end. One timer that is seldom set is cheaper
+        than a new timer for each piece that is sent.
         """
         loop = asyncio.get_running_loop()
         now = loop.time()

@@ -1,4 +1,4 @@
-"""Looks up what the store knows of the contents of files that are about to be uploaded, many at a time.
+"""Looks up the records of many contents at a time, before they are uploaded.
 
 :mod:`~syncd.store.uploads` and :mod:`~syncd.store.cancellations` write what is read here.
 """

@@ -113,10 +113,11 @@ class Database:
         argument: A,
         then: Callable[[T], None] | None = None,
     ) -> T:
-        """Run ``work`` like :meth:`write`, once for the arguments of all calls that wait at the same time.
+        """Run ``work`` once for several waiting calls, in a write transaction.
 
-        ``work`` returns a result for each argument. If it raises an exception, it runs again for each argument alone,
-        so that only the calls that cause the exception get it.
+        ``work`` gets the arguments of consecutive calls with the same ``work``, and returns a result for each. If it
+        raises an exception, it runs again for each argument alone, so that only the calls that cause the exception get
+        it. Everything else is as in :meth:`write`.
         """
         unit = WriteCall(work=work, argument=argument, then=then, answer=self._loop.create_future())
         with self._changed:
@@ -134,7 +135,10 @@ class Database:
         return await self._reader.read(work)
 
     async def read_together(self, work: Callable[[Connection, Sequence[A]], Sequence[T]], argument: A) -> T:
-        """Run ``work`` like :meth:`read`, once for the arguments of all calls that wait at the same time."""
+        """Run ``work`` once for several waiting calls, in a read-only transaction.
+
+        ``work`` gets the arguments of waiting calls with the same ``work``, and returns a result for each.
+        """
         if self._closing:
             raise _closed()
         return await self._reader.read_together(work, argument)

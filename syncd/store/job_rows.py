@@ -22,9 +22,10 @@ MAX_STATEMENT_VALUES = 500
 
 
 def listed(parameter: str) -> Select[Any]:
-    """Return a subquery for the values of ``parameter``, a list that :func:`as_parameter` converts.
+    """Return a subquery for the values of the list parameter ``parameter``.
 
-    A statement with it is compiled once, for lists of any length.
+    :func:`as_parameter` converts a list to the value of the parameter. A statement with the subquery is compiled
+    once, for lists of any length.
     """
     return select(func.json_each(bindparam(parameter)).table_valued("value").c.value)
 

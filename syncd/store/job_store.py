@@ -65,7 +65,10 @@ def _reads(
 def _reads_together(
     function: Callable[[Connection, Sequence[A]], Sequence[T]],
 ) -> Callable[["JobStore", A], Coroutine[Any, Any, T]]:
-    """Return the method of :class:`JobStore` that runs ``function`` once for all calls that wait at the same time."""
+    """Return the method of :class:`JobStore` that runs ``function`` in batches.
+
+    ``function`` gets the arguments of several waiting calls, in a read transaction, and returns a result for each.
+    """
 
     async def method(self: "JobStore", argument: A, /) -> T:
         return await self.database.read_together(function, argument)
@@ -173,7 +176,10 @@ class JobStore:
         terms: str = "",
         expires: bool = False,
     ) -> State | None:
-        """Record that the remote has a job's content, together with all calls that wait at the same time."""
+        """Record that the remote has a job's content; return the new state of the job.
+
+        Waiting calls are recorded together. Returns None if the claim of the job has ended before.
+        """
         finished = claims.Finished(
             job=job, key=key, stored=stored, outcome=outcome, sha256=sha256, terms=terms, expires=expires
         )

@@ -37,7 +37,11 @@ class Reader:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, work)
 
     async def read_together(self, work: Callable[[Connection, Sequence[A]], Sequence[T]], argument: A) -> T:
-        """Run ``work`` once for the arguments of all calls that wait for the thread; it returns a result for each."""
+        """Run ``work`` once for several waiting calls, in one read-only transaction.
+
+        ``work`` gets the arguments of the calls with the same ``work`` that wait for the thread, at most
+        ``MAX_BATCH_READS``, and returns a result for each.
+        """
         batcher = self._batchers.get(work)
         if batcher is None:
             batcher = self._batchers[work] = Batcher(

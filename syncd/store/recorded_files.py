@@ -1,5 +1,6 @@
-"""Reads the recorded files of a folder page by page, for the comparison with the files on disk.
+"""Reads the recorded files of a folder page by page.
 
+A scan compares them with the files on disk (:mod:`syncd.watch.recorded_files`).
 :func:`syncd.store.files.diff` decides exactly which files differ. A page only says which files certainly need nothing
 if they are unchanged on disk, and reads no rows of jobs for that.
 """
@@ -38,10 +39,11 @@ FROM (
 def recorded_page(
     connection: Connection, folder: str, remote_ids: Sequence[int], *, after: bytes, limit: int
 ) -> dict[bytes, Stamp | None]:
-    """Return up to ``limit`` present files whose paths follow ``after``, in the order of their bytes.
+    """Return up to ``limit`` present files whose paths follow ``after``.
 
-    The value is inode, size and mtime in nanoseconds, or None if the jobs of the file need a change even if the file
-    itself is unchanged: the file may be unfit, or has no job for one of the remotes.
+    The paths are in the order of their bytes. The value is inode, size and mtime in nanoseconds, or None if the jobs of
+    the file need a change even if the file itself is unchanged: the file may be unfit, or has no job for one of the
+    remotes.
     """
     parameters = {
         "remotes": len(set(remote_ids)),

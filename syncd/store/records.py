@@ -109,7 +109,7 @@ class ContentQuery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContentRecords:
-    """What the store knows of one content.
+    """The records of one content in the store.
 
     ``stored`` is its record on the remote of the query. ``anywhere`` has its records on all remotes, by ``sha256`` or
     by ``key``. ``session`` is its unfinished upload. ``cancelled`` says that the user cancelled a job of the remote

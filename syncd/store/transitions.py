@@ -62,7 +62,10 @@ class NewJob:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Transition:
-    """A change of one job. ``row`` is the job as it was read; ``values`` are the other columns to set."""
+    """A state transition of one job.
+
+    ``row`` is the job as it was read. ``values`` are further columns to set.
+    """
 
     row: Row[Any]
     cause: Cause

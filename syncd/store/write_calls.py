@@ -1,4 +1,7 @@
-"""The calls that wait for the writer of :mod:`~syncd.store.database`, and how they get their results."""
+"""Defines the calls that wait for the writer, and delivers their results.
+
+The writer is a thread of :mod:`~syncd.store.database`. The results are delivered in the thread of the event loop.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -34,7 +37,10 @@ def answer_all(loop: asyncio.AbstractEventLoop, batch: list[WriteCall], results:
 
 
 def resolve(answer: asyncio.Future[Any], result: Any) -> None:
-    """Set the result or the exception of a future, unless it was cancelled. Runs in the loop's thread."""
+    """Set the result or the exception of a future, unless it was cancelled.
+
+    Runs in the loop's thread. A result of type :class:`Failed` holds the exception.
+    """
     if answer.done():  # cancelled
         return
     if isinstance(result, Failed):

@@ -26,7 +26,10 @@ class AlreadyInFlightError(Exception):
 
 @dataclass(eq=False, slots=True)
 class LookUp:
-    """A look-up of a content in the store; ``outdated`` if an upload of the content has ended since it began."""
+    """A look-up of a content in the store.
+
+    ``outdated`` is True if an upload of the content has ended since the look-up began.
+    """
 
     outdated: bool = False
 
@@ -53,7 +56,10 @@ class InFlightUploads:
 
     @contextmanager
     def looking_up(self, key: str) -> Iterator[LookUp]:
-        """Note during the context whether an upload of this content ends, which outdates what was looked up."""
+        """Mark the look-up as outdated if an upload of the content ends meanwhile.
+
+        The look-up may then have read the state before the end of that upload.
+        """
         look_up = LookUp()
         look_ups = self._look_ups.setdefault(key, [])
         look_ups.append(look_up)

@@ -181,7 +181,10 @@ class Transfer:
 
 
 def is_resumable(session: Session) -> bool:
-    """Return whether another attempt could send less: the store records the session and its chunks only then."""
+    """Return whether a later attempt can continue the session and send less.
+
+    The store records only such sessions and their chunks.
+    """
     return session.count > 1 and not session.single_request
 
 

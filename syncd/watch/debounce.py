@@ -243,7 +243,10 @@ class SettleQueue:
         return len(changed)
 
     async def _observe(self, finished: Sequence[FoundFile]) -> None:
-        """Record the files together; record each alone if that fails, so that one file does not affect the others."""
+        """Record the files together, or each separately if that fails.
+
+        One file that cannot be recorded does not affect the others.
+        """
         folder = self._tree.root
         if len(finished) > 1:
             with suppress(Exception):  # the calls for each file report the error

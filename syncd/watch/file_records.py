@@ -24,13 +24,17 @@ class FileRecords(Protocol):
         ...
 
     async def observe(self, folder: str, seen: Sequence[FoundFile]) -> None:
-        """Record quiet files that are new, have changed or are back: all of them, or none after an exception."""
+        """Record quiet files that are new, have changed or exist again.
+
+        Records all of them, or none if it raises an exception.
+        """
         ...
 
     async def page(self, folder: str, after: bytes, limit: int) -> Page:
-        """Return up to ``limit`` recorded present files that follow the path ``after``, in the order of their bytes.
+        """Return up to ``limit`` recorded present files whose paths follow ``after``.
 
-        A file has no stamp if :meth:`diff` would return it even though it is unchanged.
+        The paths are in the order of their bytes. A file has no stamp if :meth:`diff` would return it even though it is
+        unchanged.
         """
         ...
 

@@ -1,7 +1,8 @@
-"""Looks at single files of a folder, with caution: while another folder is at its root, no file counts as gone.
+"""Looks up single files of a folder.
 
-It blocks: call its methods in a thread. :class:`syncd.watch.debounce.SettleQueue` asks for the files that are due, and
-for recorded files that a scan did not find.
+While another folder is at the path of the root, no file counts as gone. The methods block: call them in a thread.
+:class:`syncd.watch.debounce.SettleQueue` asks for the files that are due, and for recorded files that a scan did not
+find.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,7 +15,10 @@ from syncd.watch.scanner import Identity, WatchedTree
 
 
 class FileLookup:
-    """Finds files by their paths. ``on_doubt`` is called if files seem to be gone while the root is another folder."""
+    """Finds files by their paths.
+
+    ``on_doubt`` is called if a file is missing and the root is not the expected folder.
+    """
 
     def __init__(self, tree: WatchedTree, *, on_doubt: Callable[[], None], log: FilteringBoundLogger) -> None:
         self._tree = tree

@@ -66,10 +66,10 @@ class Patterns:
 
 
 def _matcher(parsed: GitIgnoreSpec) -> Callable[[str], bool]:
-    """Return a function that does the same as ``parsed.match_file``, several times faster if no pattern is negated.
+    """Return a function that matches the same paths as ``parsed.match_file``.
 
-    pathspec tries each pattern with a regular expression of its own. Without negation the order does not matter, so one
-    expression suffices.
+    It is several times faster if no pattern is negated. pathspec tries a separate regular expression for each pattern.
+    Without negation the order does not matter, so one expression is enough.
     """
     used = [(pattern, pattern.regex.pattern) for pattern in parsed.patterns if pattern.regex is not None]
     if not used or any(not pattern.include or _GROUP_START in str(pattern.pattern) for pattern, _ in used):

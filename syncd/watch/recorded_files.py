@@ -1,5 +1,6 @@
-"""Compares a walk over a folder with the recorded files, page by page, in the order of the paths.
+"""Compares the files that a walk finds with the recorded files.
 
+Both are in the order of their paths, and the records are read page by page.
 :class:`syncd.watch.walk.Scan` asks for each file whether it equals its record, and leaves such files out. The walk
 runs in a thread, but only the event loop can read the records. So the walk pauses at the end of each page, and
 :mod:`syncd.watch.scans` adds the next one, which was read meanwhile.
@@ -22,10 +23,11 @@ _SECOND = 1_000_000_000
 
 
 class RecordedFiles:
-    """The records of one folder during one walk, which visits the paths in the order of their bytes.
+    """The recorded files of a folder during one walk.
 
-    ``read`` returns the page that follows a path, or None if it cannot be read. ``max_size`` and ``settle`` are those
-    of the folder, ``wall`` is the time in seconds since the epoch.
+    The walk visits the paths in the order of their bytes. ``read`` returns the page that follows a path, or None if it
+    cannot be read. ``max_size`` and ``settle`` are those of the folder, ``wall`` is the time in seconds since the
+    epoch.
     """
 
     def __init__(
@@ -61,7 +63,10 @@ class RecordedFiles:
             self._ahead.cancel()
 
     def add(self, page: Page | None) -> None:
-        """Add a page; one with less than ``PAGE_SIZE`` files is the last one. None: it could not be read."""
+        """Add a page, or None if it could not be read.
+
+        A page with fewer than ``PAGE_SIZE`` files is the last one.
+        """
         self.needs_page = False
         if page is None:
             self._last, self.missing = True, None
@@ -71,14 +76,20 @@ class RecordedFiles:
         self._end = max(page, default=self._end)
 
     def cover(self, path: bytes) -> bool:
-        """Return whether the record of ``path`` is in the current page, if there is one; else request the next page."""
+        """Return whether the current page covers ``path``; else request the next page.
+
+        The last page covers all further paths.
+        """
         if path <= self._end or self._last:
             return True
         self._next_page()
         return False
 
     def finish(self) -> bool:
-        """Return whether all pages were compared with the finished walk; else request the next page."""
+        """Finish the comparison with the current page, after the end of the walk.
+
+        Return whether it was the last page; otherwise request the next page.
+        """
         self._next_page()
         self.needs_page = not self._last
         return self._last

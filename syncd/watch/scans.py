@@ -193,8 +193,9 @@ class ScanRunner:
         self._unwatched = {path for path in self._unwatched if not _is_below(path, start)} | missing
 
     async def _add_found(self, scan: Scan, recorded: RecordedFiles | None = None) -> tuple[int, int]:
-        """Walk, and queue or report what the walk finds; return how many files it found and how many have changed.
+        """Walk, and pass the files that the walk finds to the queue.
 
+        Return how many files the walk found, and how many reported files were new or changed.
         While ``REPORTS_AT_ONCE`` batches are reported, the walk looks for the next one.
         """
         files = changed = 0

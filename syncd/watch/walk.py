@@ -21,11 +21,11 @@ SORTED_AT_ONCE = 10_000
 
 
 class Scan:
-    """One walk over the matching files below ``start``, without those that equal their record in ``recorded``.
+    """One walk over the matching files below ``start``.
 
-    The walk visits the paths in the order of their bytes. It visits real directories before linked ones, and links in
-    the order of their names. So a file with two paths is found under the same path each time. Links must not be
-    followed if ``recorded`` is given, because links change the order.
+    Files that equal their record in ``recorded`` are omitted. The walk visits the paths in the order of their bytes. It
+    visits real directories before linked ones, and links in the order of their names. So a file with two paths is found
+    under the same path each time. Links must not be followed if ``recorded`` is given, because links change the order.
     """
 
     def __init__(
@@ -87,7 +87,10 @@ class Scan:
             yield None
 
     def _list(self, path: str, *, linked: bool = False) -> "_Directory":
-        """List the files and the directories to scan in a directory; none if it cannot be listed now."""
+        """List a directory: its files, and the directories to scan.
+
+        A directory that was visited before, or cannot be listed now, counts as empty.
+        """
         names: list[bytes] = []
         absolute = self._tree.absolute(path)
         try:
@@ -103,7 +106,10 @@ class Scan:
         return _Directory(path=prefix, absolute=os.fsencode(os.path.join(absolute, "")), names=_in_order(names))
 
     def _name(self, directory: str, entry: "os.DirEntry[str]") -> bytes | None:
-        """Return the name of a file or a directory to scan, the latter with ``/``; queue linked directories."""
+        """Return the name of an entry to visit, with ``/`` at the end for a directory.
+
+        Return None for an entry that the walk skips, and for a linked directory, which is queued for later.
+        """
         self.entries += 1
         try:
             linked = is_link(entry)
@@ -158,7 +164,11 @@ class Scan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Directory:
-    """A directory during the walk: its path with ``/`` at the end, relative and absolute, and the names to visit."""
+    """A directory during the walk.
+
+    ``path`` is relative to the folder: empty, or with ``/`` at the end. ``absolute`` ends with a separator. ``names``
+    are the names that the walk has not visited yet.
+    """
 
     path: bytes
     absolute: bytes

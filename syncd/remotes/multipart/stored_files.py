@@ -1,4 +1,7 @@
-"""Verifies the files that a server of the multipart API claims to have, and downloads them."""
+"""Verifies and downloads the files that a server of the multipart API stores.
+
+If a response does not prove that the server has a file, the file is requested.
+"""
 
 from dataclasses import dataclass
 from urllib.parse import quote
