@@ -23,8 +23,8 @@ INSERT INTO jobs (file_id, remote_id, state, cause, detail, version, size, large
   attempts, due_at, claim, created_at, updated_at)
 SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
   json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'), json_extract(value, '$[6]'),
-  json_extract(value, '$[7]'), json_extract(value, '$[8]'), 0, ?1, 0, ?1, ?1
-FROM json_each(?2)"""
+  json_extract(value, '$[7]'), json_extract(value, '$[8]'), 0, :now, 0, :now, :now
+FROM json_each(:rows)"""
 _INSERT_HISTORY = """\
 INSERT INTO history (job_id, at, cause, from_state, to_state, detail)
 SELECT json_extract(value, '$[0]'), ?, json_extract(value, '$[1]'), json_extract(value, '$[2]'),
@@ -134,7 +134,9 @@ def create_jobs(work: UnitOfWork, new: Sequence[NewJob]) -> None:
         )
         for job in new
     ]
-    inserted = work.connection.exec_driver_sql(_INSERT_JOBS, (work.now, json.dumps(rows, ensure_ascii=False)))
+    inserted = work.connection.exec_driver_sql(
+        _INSERT_JOBS, {"now": work.now, "rows": json.dumps(rows, ensure_ascii=False)}
+    )
     first = inserted.lastrowid - len(new) + 1  # SQLite numbers the rows of a statement consecutively
     _record(
         work,
