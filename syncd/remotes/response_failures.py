@@ -1,7 +1,8 @@
 """Maps an unexpected HTTP response to a failure of :mod:`syncd.core.errors`.
 
 A 429 or 503 becomes a ``Transient`` with the seconds of Retry-After. :mod:`syncd.core.breaker` then allows no request
-to the server until a probe succeeds, and :mod:`syncd.core.retry` decides when a failed job is tried again.
+to the server until a probe succeeds, and :mod:`syncd.upload.upload` returns the job to the queue. For a failure of one
+file, :mod:`syncd.core.retry` decides when its job is tried again.
 
 A 401 becomes ``Unauthorized``: the server rejected the token. :mod:`syncd.core.breaker` handles it in the same way.
 
