@@ -1,7 +1,7 @@
 """The cases of ``make bench``: what is sent, to which server, by whom, and which ratio is wanted."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench.clients import Client, bare, rclone, s5cmd, syncd
 
@@ -37,9 +37,7 @@ class Case:
 
     def scaled(self, factor: float) -> "Case":
         """Return the case with fewer files."""
-        count = max(2, round(self.count * factor))
-        names = Case.__slots__  # type: ignore[attr-defined]
-        return Case(**{name: getattr(self, name) for name in names} | {"count": count})
+        return replace(self, count=max(2, round(self.count * factor)))
 
 
 FAR = ("-delay", "50ms")

@@ -2,7 +2,7 @@
 
 Importing takes most of the CPU time of a start, and the tests start hundreds of processes. :class:`Preloader` runs this
 module as a process that imports syncd once and forks a child for each command. A child has its own environment,
-directory, standard streams and default signal handlers, like a process that was started anew. Tests of the start itself
+directory, standard streams and default signal handlers, like any new process. Tests of the start itself
 and of the memory start real commands: see :class:`~tests.support.processes.SyncdProcess`.
 """
 
@@ -24,7 +24,10 @@ MAX_REQUEST_BYTES = 1 << 20
 
 
 class PreloadedChild:
-    """A process that the preloader has forked, with those methods of ``subprocess.Popen`` that the tests use."""
+    """A child of the preloader.
+
+    It has those methods of ``subprocess.Popen`` that the tests use.
+    """
 
     def __init__(self, arguments, pid, status, stdout):
         self.args = arguments
@@ -58,7 +61,10 @@ class PreloadedChild:
 
 
 class Preloader:
-    """A process with syncd's modules that forks a child for each command. It ends with this process."""
+    """Forks a child for each command, from a process that has imported syncd.
+
+    That process ends together with this one.
+    """
 
     def __init__(self):
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
