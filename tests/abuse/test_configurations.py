@@ -1,4 +1,4 @@
-"""Random configurations: each is usable, or each problem is one clear line; patterns match as in git."""
+"""Random configurations load or report each problem in one line; patterns match as in git."""
 
 import os
 import sys
@@ -126,7 +126,7 @@ patterns = st.text("abAB.*?[]!/\\ #~^-\n\t", max_size=15) | st.text(max_size=10)
 @example(include=["[b-a]"], exclude=["[Z-a]"], name="b")
 @given(include=st.lists(patterns, max_size=4), exclude=st.lists(patterns, max_size=4), name=names)
 def test_patterns_accepted_pattern_matches_any_name(tmp_path, include, exclude, name):
-    """What gitignore syntax does not know is a problem of the configuration, and not of the scan."""
+    """A pattern with invalid gitignore syntax fails on load, not in a scan."""
 
     path = tmp_path / "config.yaml"
     folder = {"path": "inbox", "remote": "ascii", "include": include, "exclude": exclude}

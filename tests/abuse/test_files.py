@@ -1,4 +1,4 @@
-"""Odd names, odd sizes, and files that are replaced by something else between scan and upload."""
+"""Unusual names and sizes, and files that are replaced between scan and upload."""
 
 import asyncio
 import os

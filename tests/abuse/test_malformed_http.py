@@ -1,4 +1,7 @@
-"""Malformed HTTP requests to the receiver and to the daemon get an error answer and have no effect."""
+"""Malformed HTTP requests get an error response and change nothing.
+
+They are sent to the receiver and to the daemon's control API.
+"""
 
 import asyncio
 import contextlib
@@ -29,7 +32,10 @@ quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scop
 
 
 async def say(url, raw, *, patience=10.0):
-    """Send raw bytes, and no more; return what comes back until the connection ends, or the first answer's start."""
+    """Send raw bytes; return the first bytes of the response.
+
+    Returns ``b""`` if the server just closes the connection; fails if neither happens within ``patience`` seconds.
+    """
     reader, writer = await asyncio.open_connection(url.host, url.port)
     try:
         with contextlib.suppress(ConnectionError):
@@ -180,7 +186,10 @@ def ungated(runner, tmp_path):
 @example(raws=[b"GET /v1/receiver HTTP/1.1\r\nHost: localhost\r\nExpect: 1\r\n\r\n"])
 @example(raws=[b"GET /v1/receiver HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\n"])
 def test_servers_without_token_reject_every_request(runner, guarded, tmp_path, raws):
-    """401, 400 for what is no request at all, or 417 for what aiohttp is not to expect; and nothing is kept."""
+    """Each response is 401, 400 or 417, and nothing is stored.
+
+    400: the bytes are not a valid HTTP request. 417: aiohttp rejects the ``Expect`` header.
+    """
     before = sorted((tmp_path / "guarded").rglob("*"))
     for answer in runner.run(say_all(guarded, raws)):
         assert status_of(answer) in {401, 400, 417, None}, answer

@@ -1,4 +1,7 @@
-"""Real processes with marked secrets: no secret appears in outputs, logs, command lines or stored files.
+"""Real processes with marked secrets write no secret anywhere.
+
+The tests search outputs, logs, command lines, environments and stored files. The server and the proxy are the worst
+case: each response repeats the complete request, with each error status in turn.
 
 The server is the worst one: it answers every request with all of it, in every kind of error, and so does the proxy.
 """
@@ -48,7 +51,10 @@ UNPRINTABLE = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 def found_in(raw):
-    """Return the first text with a secret: the whole line, or the whole value in a file of SQLite."""
+    """Return the first text that contains a secret, or None.
+
+    The text is a complete line, or a complete value of an SQLite file.
+    """
     for shown in (raw, unquote_to_bytes(raw)):
         for form in FORMS:
             at = shown.find(form.encode())
@@ -175,7 +181,10 @@ class Search:
         return ended
 
     def processes(self, own):
-        """Look at every command line, and at every environment but that of the daemon, which was given its own."""
+        """Search the command lines and environments of all processes.
+
+        ``own`` are the daemon's processes: their environment has the secrets by design and is not searched.
+        """
         for number in filter(str.isdigit, os.listdir("/proc")):
             with suppress(OSError):
                 self.note(f"command line of {number}", pathlib.Path(f"/proc/{number}/cmdline").read_bytes())
@@ -197,7 +206,7 @@ def test_secrets_appear_in_no_output_or_file(tmp_path, daemon, echo):
         (daemon.inbox / f"{number}.jpg").write_bytes(os.urandom(2000))
         (daemon.inbox / f"{number}.txt").write_bytes(b"ascii %d" % number * 300)
     daemon.write_settings()
-    daemon.config.chmod(0o644)  # so that there is something to warn of
+    daemon.config.chmod(0o644)  # the daemon warns of these permissions
 
     search.command("check", "-c", daemon.config, codes={1})
     search.command("check", "--json", "-c", daemon.config, codes={1})
@@ -260,7 +269,7 @@ def test_secrets_invalid_configuration_quotes_none(tmp_path, monkeypatch, syncd,
 
 
 def test_secrets_traceback_contains_none(tmp_path, daemon):
-    """With --debug and the level debug, where a bug met by one file is told in full, and its text has the token."""
+    """With --debug, an unexpected error whose message contains the token is logged in full."""
     daemon.settings["remotes"] = {"drive": daemon.settings["remotes"]["drive"]}
     daemon.settings["folders"][0]["remote"] = "drive"
     daemon.write_settings()

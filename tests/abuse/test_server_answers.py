@@ -1,4 +1,6 @@
-"""For any answer of a server, a remote returns a storable result or raises a failure of the core.
+"""For any server response, a remote returns a storable result or raises a `Failure`.
+
+The remotes are real and use real sockets; the responses are generated, from the status line to the JSON fields.
 
 Real remotes on real sockets; the other end is made up, from the status line to the fields of the JSON.
 """
@@ -34,7 +36,10 @@ quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scop
 
 
 class Liar:
-    """A server that reads a request and answers with what ``script`` says for it; then it closes, or hangs."""
+    """A server that answers each request with the bytes that ``script`` returns for it.
+
+    Then it closes the connection or, with ``hang``, keeps it open.
+    """
 
     def __init__(self):
         self.script = lambda call: b""
@@ -87,7 +92,7 @@ class Liar:
 
 
 class Bench:
-    """A liar and a remote of each kind, on a loop of their own: Hypothesis calls plain functions."""
+    """A generated server and the remotes, with synchronous methods, as Hypothesis needs."""
 
     def __init__(self, runner):
         self.runner = runner
@@ -97,7 +102,7 @@ class Bench:
         self.runner.run(self.liar.stop())
 
     def upload(self, kind, script, *, hang=False, session=None, data=DATA):
-        """Bring a file there as the engine does; returns what came of it, which may be a failure of the core."""
+        """Upload ``data`` as the scheduler does; return the result or the raised `Failure`."""
         outcome = self.runner.run(self._upload(kind, script, hang, session, data))
         assert isinstance(outcome, Failure | Stored | Pending)
         message = str(outcome)
@@ -365,7 +370,7 @@ good_file = {"id": "f-1", "name": "a.jpg", "mime_type": "image/jpeg", "hash": "?
 
 
 def spoilt(good):
-    """A right object with some fields replaced, left out or doubled by nonsense; or nonsense as a whole."""
+    """Generate JSON: ``good`` with fields replaced, removed or added, or any other value."""
     changed = st.fixed_dictionaries({}, optional=dict.fromkeys(good, values))
     missing = st.lists(st.sampled_from(sorted(good)), max_size=2) if good else st.just([])
     return st.one_of(
@@ -525,7 +530,7 @@ def test_client_json_without_agreement_is_refused(bench, body):
     "listed", [[0, 1, 2], [0, 1, 2, 3, 10**30, -1, "1", None, [], 1.0, True], "012", {"0": 1}, 10**9]
 )
 def test_client_invalid_chunk_list_is_refused(bench, listed):
-    """Whatever the server claims, its own *complete* decides."""
+    """The response to *complete* decides, even if the list of chunks is invalid."""
     told = {"resume": json.dumps({"uploaded_chunks": listed, "chunks_uploaded": listed}).encode()}
     missing = response(b'{"code": "CHUNK_MISSING"}', status="400 Bad Request")
     session = Session(token="t-0", chunk_size=4096, count=3)

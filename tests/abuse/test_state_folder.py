@@ -1,4 +1,4 @@
-"""Two daemons for one state folder, and unusable stores: one error line, and no change to the store."""
+"""Two daemons with one state folder, and unusable stores: one error, an unchanged store."""
 
 import asyncio
 import os
