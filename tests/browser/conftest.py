@@ -45,7 +45,7 @@ async def chromium():
 
 @pytest.fixture
 async def page():
-    """An empty page in a browser of its own, for a server in the test's own event loop."""
+    """An empty page in a separate browser, for a server in the test's event loop."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield await browser.new_page()
@@ -75,7 +75,7 @@ def login_url(daemon):
 
 @pytest_asyncio.fixture(loop_scope="package")
 async def open_page(chromium, login_url):
-    """Return a function that opens the dashboard; fail the test if the browser reports an error on it."""
+    """Return a function that opens the dashboard; fail at the end if the browser logs errors."""
     contexts, errors = [], []
 
     async def open_page(*, at="", width=1280, height=860, **options):
@@ -98,19 +98,22 @@ async def open_page(chromium, login_url):
 
 
 def _is_cross_origin(request, page):
-    """Tell whether the page requests something from another host than its own."""
+    """Return whether the request goes to a different origin than the page's."""
     target, home = urlsplit(request.url), urlsplit(page.url)
     return home.scheme == "http" and target.scheme not in {"data", "blob"} and target.netloc != home.netloc
 
 
 def _is_error(message):
-    """Tell whether a console message reveals a fault of the page. The page handles resources that fail to load."""
+    """Return whether a console message reports an error of the page.
+
+    "Failed to load resource" is not one: the page handles it.
+    """
     return message.type in {"error", "warning"} and "Failed to load resource" not in message.text
 
 
 @pytest.fixture
 def make_photo():
-    """Return a function that writes a photo; each ``number`` has a colour of its own."""
+    """Return a function that writes a photo; its colour depends on ``number``."""
 
     def write(path, number=0, size=(640, 480)):
         image = Image.linear_gradient("L").resize(size).convert("RGB")

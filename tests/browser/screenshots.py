@@ -1,4 +1,6 @@
-"""Take screenshots of every view for the documentation, light and dark, in desktop and phone size.
+"""Take screenshots of every view for the documentation.
+
+Each is taken in light and dark mode, at desktop and at phone size.
 
 Run ``make screenshots``, or ``python -m tests.browser.screenshots FOLDER``.
 """
@@ -94,7 +96,10 @@ class _RunningServer:
 
 
 def upload_samples(daemon):
-    """Start the daemon with uploads that are done, rejected and, throttled by a bandwidth limit, active."""
+    """Start the daemon with finished, rejected and active uploads.
+
+    A bandwidth limit keeps the active ones active.
+    """
     rng = random.Random(11)
     daemon.start()
     for number in range(44):

@@ -1,4 +1,4 @@
-"""Accessibility: any width, keyboard only, light and dark, reduced motion, and axe-core's rules."""
+"""Accessibility: narrow widths, keyboard, colour schemes, reduced motion and axe-core."""
 
 import json
 

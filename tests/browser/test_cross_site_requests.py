@@ -1,4 +1,4 @@
-"""The dashboard rejects requests from other sites and under other host names, in a real browser."""
+"""The dashboard rejects requests of other origins and for other host names, in a browser."""
 
 import pytest
 import pytest_asyncio
@@ -13,7 +13,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
 
 @pytest_asyncio.fixture(loop_scope="package")
 async def other_origin():
-    """The URL of another origin on this machine. Cookies count it as the same site, so only Origin tells it apart."""
+    """The URL of a page of another origin on this machine.
+
+    It is the same site for cookies, so that only the ``Origin`` header shows the difference.
+    """
 
     async def page(_request):
         return web.Response(text="<h1>other origin</h1>", content_type="text/html")

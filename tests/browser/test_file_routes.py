@@ -1,4 +1,7 @@
-"""Routes for files in a real browser: show images, add files, never render a file as a page of the dashboard."""
+"""The file routes in a real browser: show images and add files.
+
+A file is never rendered as a page of the dashboard.
+"""
 
 import asyncio
 
@@ -58,7 +61,7 @@ async def test_preview_and_original_images_decode(logged_in, page):
 
 
 async def test_original_html_and_svg_are_not_rendered(logged_in, page):
-    """HTML with an image's name is served as an image; SVG, which can contain a script, is downloaded."""
+    """HTML in a .jpg file is served as an image; SVG is downloaded, as it can run scripts."""
     (logged_in.inbox / "page.jpg").write_bytes(b"<!doctype html><script>document.title = 'mine'</script>")
     (logged_in.inbox / "drawing.svg").write_bytes(
         b'<svg xmlns="http://www.w3.org/2000/svg"><script>document.title = "mine"</script></svg>'

@@ -28,7 +28,7 @@ async def other_server():
 
 
 async def test_login_from_local_file_opens_page(dashboard, tmp_path, page):
-    """With SameSite=Strict, the first request carries the cookie only if the dashboard itself started it."""
+    """A SameSite=Strict cookie is sent only with requests that the dashboard's page starts."""
     path = os.fspath(tmp_path / "open.html")
     write_page(path, dashboard.login_url())
     async with page.expect_response(f"{dashboard.url}/") as response:
