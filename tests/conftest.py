@@ -1,4 +1,4 @@
-"""What every test runs in: quiet logs, and no process of its own unless it is marked ``e2e``."""
+"""Fixtures and hooks for all tests: quiet logs; only tests marked ``e2e`` start processes."""
 
 import io
 import signal
@@ -16,7 +16,10 @@ hypothesis.settings.load_profile("syncd")
 
 
 def pytest_configure(config):
-    """Have children heed SIGINT even in a run in the background, which inherits that it is ignored."""
+    """Install Python's SIGINT handler, because a background job inherits an ignored SIGINT.
+
+    Child processes of the tests would inherit it too, and could not be interrupted.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.pluginmanager.hasplugin("xdist"):  # Windows has none
         config.pluginmanager.import_plugin("tests.parallel")
@@ -43,7 +46,7 @@ sys.addaudithook(_note_process)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
-    """Fail a test that starts a process and is not marked, as it would make ``make check`` slow."""
+    """Fail a test that starts a process without the mark ``e2e``: ``make check`` stays fast."""
     result = yield
     unmarked = _started and item.get_closest_marker("e2e") is None and sys.platform != "win32"
     assert not unmarked, f"it starts a process ({_started[0]}): mark it e2e"
@@ -59,7 +62,7 @@ def pytest_runtest_protocol(item):
 
 @pytest.fixture(autouse=True)
 def _signals():
-    """Give back what a command that ran in this process has done to the signals: children would inherit it."""
+    """Restore the signal handlers after each test, because child processes would inherit them."""
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = [(number, signal.getsignal(number)) for number in numbers]
     yield
@@ -69,7 +72,7 @@ def _signals():
 
 @pytest.fixture(autouse=True)
 def _quiet_logs():
-    """Render logs as the program does, to nowhere: structlog's own default draws tracebacks, at great cost."""
+    """Discard the logs, rendered as in the program; structlog's default tracebacks are slow."""
     logs.configure(level="info", format="json", stream=io.StringIO())
     yield
     logs.close()

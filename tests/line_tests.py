@@ -1,4 +1,6 @@
-"""pytest plugin: record which tests run each line of syncd, as JSON (``-p tests.line_tests --line-tests FILE``).
+"""A pytest plugin that records which tests run each line of syncd, as JSON.
+
+Use it with ``-p tests.line_tests --line-tests FILE``.
 
 ``make mutation`` reads the file to run, for each mutant, only the tests that can notice it.
 """

@@ -1,4 +1,6 @@
-"""Change single things in the code, many times over, and see whether a test fails: ``make mutation``.
+"""Run mutation tests: change the code in one place and check that a test fails.
+
+Run it with ``make mutation``.
 
 A random sample of the changes that Cosmic Ray knows (a negated condition, `and` for `or`, another operator, a loop that
 never runs), the same for the same seed. Each is made in a clone of the last commit and meets the tests of
@@ -103,7 +105,10 @@ def _baseline(python: str, package: str, record: Path) -> str:
 
 
 def _covering(change: MutationSpec, record: Path) -> list[str]:
-    """Return the tests that run a line of ``change``; none for a line that runs when its module is imported."""
+    """Return the tests that run a line of ``change``.
+
+    A line that runs when its module is imported has none.
+    """
     recorded = json.loads(record.read_text(encoding="utf-8"))
     lines = recorded["lines"].get(str(change.module_path), {})
     changed = range(change.start_pos[0], change.end_pos[0] + 1)

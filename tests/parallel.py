@@ -1,4 +1,4 @@
-"""Which tests a parallel run keeps in one process, and in which order it begins them.
+"""An xdist scheduler that keeps groups of tests in one process, the longest groups first.
 
 A module is never divided, for the fixtures that its tests share. The tests that load the machine are kept together, as
 two of them at once would starve each other on two cores. They take longest, so they begin first.

@@ -1,4 +1,6 @@
-"""The documents say what the code does: every event, key, default, state, exit code, command, option and route.
+"""The documentation agrees with the code.
+
+This covers each event, key, default, state, exit code, command, option and route.
 
 Each list in the documents is compared with the code in both directions, so that neither can grow without the other.
 """
@@ -88,7 +90,7 @@ def by_name(table: Iterable[list[str]]) -> dict[str, list[str]]:
 
 @dataclass
 class Event:
-    """What the code says about one event."""
+    """The levels and fields of one log event in the code."""
 
     levels: set[str] = field(default_factory=set)
     fields: set[str] = field(default_factory=set)
@@ -125,7 +127,7 @@ class _Calls(ast.NodeVisitor):
         event.fields |= given | ({"folder"} if self._module.startswith("syncd/watch/") else set())  # bound there
 
     def _levels(self, called: ast.expr) -> set[str]:
-        """Return the levels of a logger's method, or of a name that one was given to; none for another call."""
+        """Return the levels of a logger's method, or of a variable with such a method, else none."""
         if isinstance(called, ast.Attribute) and called.attr in LEVELS and self._is_logger(called.value):
             return {LEVELS[called.attr]}
         if isinstance(called, ast.Name):
@@ -171,7 +173,7 @@ def events_in_code() -> dict[str, Event]:
 
 
 def journal_events() -> dict[str, Event]:
-    """Have the journal write one change to each state, with every field set, and read what it wrote."""
+    """Return the events that `job_log` writes for changes to each state, with every field set."""
     stream = io.StringIO()
     logs.configure(level="debug", format="json", stream=stream)
     for state in State:
@@ -206,7 +208,10 @@ def test_events() -> None:
 
 
 def test_every_logger_is_called_as_the_test_reads_it() -> None:
-    """A logger by another name would be overlooked; `logs` itself passes on what libraries say."""
+    """Each module's logger is named ``log``, because the tests find only that name.
+
+    `logs` is excluded: it forwards the messages of libraries.
+    """
     for path in (ROOT / "syncd").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         made = re.findall(r"(?m)^(\w+) = structlog\.get_logger\(", text)
@@ -291,7 +296,7 @@ def test_which_keys_are_required_and_which_are_not_set(heading: str) -> None:
 
 @pytest.mark.parametrize("heading", PLACES)
 def test_defaults(tmp_path: Path, heading: str) -> None:
-    """A file that says the documented default says nothing: it is the same configuration as one without."""
+    """A file that sets a key to its documented default means the same as one without it."""
     for key, (_, _, default, _) in options(heading).items():
         if key not in IN_WORDS and (value := code(default)):
             for place in PLACES[heading]:
@@ -493,7 +498,7 @@ def test_glossary_defines_each_term_once() -> None:
 
 
 def test_reference_covers_each_state_cause_outcome_and_event() -> None:
-    """Look for the names themselves, wherever the pages put their tables; other tests compare the tables."""
+    """Search all reference pages for the names; other tests compare the tables."""
     pages = (ROOT / "docs" / "reference").glob("*.md")
     named = {name for page in pages for row in page.read_text(encoding="utf-8").splitlines() for name in code(row[:99])}
     missing = {*State, *Cause, *Outcome, *events_in_code(), *journal_events()} - named

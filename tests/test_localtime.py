@@ -1,4 +1,4 @@
-"""Local time follows the time zone of the machine, in the console's log and for the timetable."""
+"""Local time follows the machine's time zone, in the console's log and in the timetable."""
 
 import asyncio
 import shutil
@@ -98,7 +98,10 @@ def test_the_console_at_the_change_of_summer_time(zone, change, before, after):
 
 
 def closed_minutes(change, *, start, end):
-    """Return in which minutes, from an hour before ``change`` to two after it, a span that sends nothing holds."""
+    """Return the minutes in which a span without bandwidth applies around ``change``.
+
+    They range from one hour before it to two hours after it.
+    """
     elapsed = timedelta()
     timetable = [Span(start=start, end=end, limit=0.0)]
 

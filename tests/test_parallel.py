@@ -1,4 +1,4 @@
-"""What a parallel run keeps in one process."""
+"""The groups of a parallel run."""
 
 import os
 
