@@ -1,4 +1,4 @@
-"""Client, socket, routes and a fake daemon: each call arrives unchanged, each error is one line."""
+"""Client, socket and routes with a fake daemon: calls arrive intact, errors are one line."""
 
 import io
 import os

@@ -1,4 +1,7 @@
-"""The hub and the event stream: every listener gets the events; a slow one loses some and delays nobody."""
+"""The event hub and stream: each listener gets the events; a slow one loses some of them.
+
+A slow listener does not delay the others.
+"""
 
 import asyncio
 import json

@@ -20,7 +20,10 @@ SIMPLE = {
 
 
 def problems(value, schema, where="$"):
-    """Yield what is wrong with ``value``: as much of JSON Schema as the document uses; an unknown word is a mistake."""
+    """Yield the violations of ``schema`` in ``value``.
+
+    Supports the part of JSON Schema that the document uses, and fails for an unknown keyword.
+    """
     if "$ref" in schema:
         yield from problems(value, document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]], where)
         return

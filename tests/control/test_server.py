@@ -80,7 +80,7 @@ GROUP, OTHER_GROUP = 54321, 54322
 
 @pytest.fixture
 async def shared(daemon):
-    """A server that a group may use, in a folder that is made for it, below one that everybody can enter."""
+    """A server with group access, in a new folder below one that every user can enter."""
     base = Path(tempfile.mkdtemp(prefix="syncd-test-"))
     os.chmod(base, 0o755)
     server = ControlServer(daemon, base / "run/control.sock", group=GROUP)
@@ -256,7 +256,7 @@ async def test_stop_sends_pending_response(daemon, tmp_path, monkeypatch):
 
 
 async def send(path, raw):
-    """Return the status that the bytes ``raw`` get, or None for a connection closed without one."""
+    """Return the status of the response to ``raw``, or None if the server just closes."""
     reader, writer = await asyncio.open_unix_connection(path)
     try:
         writer.write(raw)

@@ -1,4 +1,4 @@
-"""The server aborts a connection whose client reads nothing, but not that of a slow reader."""
+"""The server aborts a connection whose client reads nothing, but not a slow reader's."""
 
 import asyncio
 import socket
