@@ -32,7 +32,10 @@ class Far:
 
 @dataclass
 class Queue:
-    """A resource that handles one request at a time, before the round trip: a processor, or a line of ``rate`` B/s."""
+    """A resource that handles one request at a time, then adds the round trip.
+
+    Models a processor (``seconds`` a request) or a network link (``rate`` bytes a second).
+    """
 
     seconds: float = 0.0
     rate: float = float("inf")
@@ -47,7 +50,10 @@ class Queue:
 
 @dataclass
 class Ceiling:
-    """A server that rejects requests above a number in flight; the number changes at the given times."""
+    """A server that rejects requests above a number in flight.
+
+    ``numbers`` maps the time of a change to the new number.
+    """
 
     numbers: dict[float, int]
     seconds: float = ROUND_TRIP_SECONDS
@@ -71,7 +77,7 @@ class Knee:
 
 @dataclass
 class Result:
-    """What a run did. ``limits`` has the time and the limit at each end of a request."""
+    """The result of a run. ``limits`` has (time, limit) for each end of a request."""
 
     limits: list[tuple[float, int]] = field(default_factory=list)
     sent: list[float] = field(default_factory=list)
@@ -127,7 +133,10 @@ def run(
 def share_of_best(
     make: Callable[[], Respond], start: float, end: float, *, sizes: Sequence[int] = (200 * KIB,), seed: int = 1
 ) -> tuple[float, Result]:
-    """Return the rate from ``start`` to ``end`` relative to that of the best fixed limit, and the adaptive run."""
+    """Return (the adaptive limit's rate divided by the best fixed limit's, the adaptive run).
+
+    The rates are those from ``start`` to ``end``.
+    """
     adaptive = run(AdaptiveLimit(), make(), end, sizes=sizes, seed=seed)
     best = max(run(FixedLimit(limit), make(), end, sizes=sizes, seed=seed).rate(start, end) for limit in FIXED_LIMITS)
     return adaptive.rate(start, end) / best, adaptive

@@ -1,4 +1,4 @@
-"""Tests of the adaptive limit in simulated time; rates are compared with those of the best fixed limit."""
+"""The adaptive limit in simulated time, compared with the best fixed limit."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_adaptive_limit_far_server_ignores_pauses_of_the_client(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_adaptive_limit_far_server_stops_at_its_capacity(seed):
-    """Each request takes 2 ms of a processor that is 50 ms away: 26 requests in flight saturate it."""
+    """26 requests in flight saturate the server: 2 ms of processor each, 50 ms away."""
     share, result = share_of_best(lambda: Queue(seconds=0.002), 0, 20, seed=seed)
     assert share > 0.95
     assert 20 < result.mean_limit(5) < 45

@@ -62,7 +62,10 @@ def test_redactor_without_secrets_keeps_text():
 
 
 def escapes(character: str, *, within: bool = True) -> st.SearchStrategy[str]:
-    """Spellings of a character: as it is, or with an escape whose characters may be escaped too."""
+    """Generate spellings of a character: plain or escaped.
+
+    With ``within``, the characters of an escape can be escaped again.
+    """
     number = ord(character)
     percent = "".join(f"%{byte:02X}" for byte in character.encode())
     found = [character, percent, percent.lower(), f"&#{number};", f"&#x{number:x};", json.dumps(character)[1:-1]]
