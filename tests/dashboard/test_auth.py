@@ -1,4 +1,4 @@
-"""The token's file is readable by its owner only, survives restarts, and is replaced if others may know it."""
+"""The token's file is private, survives restarts, and is replaced if others could read it."""
 
 import os
 import re

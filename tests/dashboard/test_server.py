@@ -1,4 +1,4 @@
-"""The dashboard's server with real sockets: access rules, limits and the headers of each response."""
+"""The dashboard's server with real sockets: access rules, limits and response headers."""
 
 import asyncio
 import json
@@ -137,7 +137,10 @@ async def test_wrong_cookie_is_rejected(logged_in_client, anonymous_client):
     ["evil.example", "evil.example:{}", "127.0.0.1", "127.0.0.1:1", "localhost:{}@evil.example", "LOCALHOST.:{}", ""],
 )
 async def test_foreign_host_header_is_rejected(logged_in_client, daemon, host):
-    """DNS rebinding: the page's own site has this address now, and its requests have the browser's blessing."""
+    """DNS rebinding: an attacker's host name resolves to this address.
+
+    For the browser, its requests are of the same origin.
+    """
     port = URL(logged_in_client.dashboard.url).port
     assert await logged_in_client.status("GET", "/v1/status", Host=host.format(port)) == 421
     assert await logged_in_client.status("GET", "/login", Host=host.format(port)) == 421
@@ -179,7 +182,7 @@ async def test_own_origin_is_accepted(logged_in_client):
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
 async def test_form_of_other_site_is_rejected(logged_in_client, daemon, site):
-    """Another port of this machine is the same site: SameSite lets its requests have the cookie."""
+    """Another port of this machine is the same site: its requests carry the SameSite cookie."""
     of_form = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": "document"}
     assert await logged_in_client.status("POST", "/v1/shutdown", **of_form) == 403
     assert daemon.asked == []
