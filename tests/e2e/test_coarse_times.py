@@ -1,4 +1,4 @@
-"""Rewritten files are uploaded also on file systems with time stamps of one or two seconds."""
+"""Rewritten files are uploaded from file systems with time stamps of one or two seconds."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ KINDS = {"vfat": (["mkfs.vfat"], 2), "ext4": (["mkfs.ext4", "-q", "-F", "-I", "1
 
 @pytest.fixture(params=KINDS)
 def granularity(request, daemon, tmp_path):
-    """Have the inbox on a file system of coarse times; return the seconds that it keeps."""
+    """Mount the inbox on a file system with coarse times; yield their granularity in seconds."""
     make, seconds = KINDS[request.param]
     if os.geteuid() != 0 or not shutil.which(make[0]):
         pytest.skip(f"needs root and {make[0]}")

@@ -1,4 +1,4 @@
-"""The guarantees, checked with real processes: files in a folder, the daemon, the receiver, and ``kill -9``."""
+"""The documented guarantees with real processes: daemon, receiver and ``kill -9``."""
 
 import os
 import random

@@ -79,7 +79,7 @@ def test_state_folder_deleted_restart_resends_nothing(daemon, receiver):
     fill(daemon, receiver, "a")
     shutil.rmtree(daemon.state)
     until_blocked(daemon)
-    wait_until_sync(daemon.is_ready, daemon.log.read_text)  # at a socket that was made anew
+    wait_until_sync(daemon.is_ready, daemon.log.read_text)  # at the recreated socket
     assert "deleted or replaced" in daemon.client.status()["store_blocked"]
     assert daemon.terminate() == 0
     before = receiver.counters()["chunks_received"]
