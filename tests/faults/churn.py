@@ -1,4 +1,7 @@
-"""Creates, changes, moves and deletes files as users do, and records what must be on the server in the end."""
+"""Creates, changes, moves and deletes files as users do, and records the expected result.
+
+The result is the content that must be on the server in the end.
+"""
 
 import base64
 import hashlib
@@ -27,7 +30,9 @@ class Text:
 
 
 class Churn(threading.Thread):
-    """Makes ``files`` files below ``inbox``, and while doing so renames, rewrites, copies and removes some of them.
+    """A thread that creates ``files`` files below ``inbox`` and changes some of them.
+
+    It renames, rewrites, copies and removes them.
 
     Each step waits for a permit: :meth:`permit` lets a number of them go, as fast as the disk allows.
     """
@@ -60,7 +65,10 @@ class Churn(threading.Thread):
                 self._rng.choices(others, weights=(10, 7, 4, 2, 1))[0]()
 
     def digests(self):
-        """Return the digests under which the servers may have stored something: of states that a file really had."""
+        """Return the digests that the servers may have stored, as (multipart, image).
+
+        They are those of all contents that a file had at some time.
+        """
         drive, ascii_ = set(), set()
         for text in self.states:
             data = text.bytes()

@@ -22,7 +22,7 @@ def scale():
 
 @pytest.fixture
 def place(tmp_path):
-    """Make a folder, in memory where there is room: the disk of the machine is not what is tried here."""
+    """Create a folder in memory if that has enough space: the tests do not test the disk."""
     if not os.access(_MEMORY, os.W_OK) or shutil.disk_usage(_MEMORY).free < _ROOM:
         yield tmp_path
         return
@@ -44,7 +44,10 @@ def proxy(receiver):
 
 @pytest.fixture
 def daemon(place, proxy):
-    """A daemon that reaches both services through the proxy; not started yet. It knows no patience."""
+    """A daemon, not started yet, that reaches both services through the proxy.
+
+    Its timeouts and retry delays are short.
+    """
     made = DaemonProcess(place, proxy.url, retry={"initial": "50ms", "max": "500ms"})
     for remote in made.settings["remotes"].values():
         remote["timeout"] = "2s"

@@ -1,4 +1,7 @@
-"""Checks after a kill that no acknowledged chunk is sent again, from the store and the requests of the proxy."""
+"""Checks after kills that no acknowledged chunk is sent again.
+
+Compares the acknowledged chunks in the store with the requests that the proxy recorded.
+"""
 
 import sqlite3
 import time
@@ -13,7 +16,11 @@ _OPEN = "SELECT count(*) FROM jobs WHERE state IN ('queued', 'uploading', 'waiti
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """The store at one kill: acknowledged chunks as (token, index), contents known to be stored, jobs not yet done."""
+    """The contents of the store at one kill.
+
+    ``acknowledged`` has chunks as (token, index), ``contents`` the keys of stored contents; ``open`` counts the jobs
+    that are not finished.
+    """
 
     at: float
     """When it was, monotonic."""
@@ -25,7 +32,7 @@ class Page:
 
 
 def read(daemon, proxy):
-    """Read the store as the kill left it: read-only, so that its log is still the next start's to recover."""
+    """Read the store after a kill, read-only: the next start must recover the write-ahead log."""
     path = daemon.state / "syncd.db"
     empty = Page(at=time.monotonic(), asked=len(proxy.asked), acknowledged=frozenset(), contents=frozenset(), open=0)
     if not path.exists():
@@ -43,7 +50,7 @@ def read(daemon, proxy):
 
 
 def sent_in_vain(pages, asked):
-    """Return the requests that carried again what the store had as acknowledged, or stored, at an earlier kill."""
+    """Return the requests for chunks or contents that the store recorded at an earlier kill."""
     acknowledged, contents = set(), set()
     again = []
     for page, until in zip(pages, [page.asked for page in pages[1:]] + [len(asked)], strict=True):
@@ -54,7 +61,7 @@ def sent_in_vain(pages, asked):
 
 
 def sent_twice_in_a_life(pages, asked):
-    """Return the chunks that one life of the daemon sent again though the answer to the first time had come."""
+    """Return the chunks that one process sent again after the response to the first request."""
     again = []
     for start, end in zip(
         [0] + [page.asked for page in pages], [page.asked for page in pages] + [len(asked)], strict=True
@@ -71,8 +78,10 @@ def sent_twice_in_a_life(pages, asked):
 
 
 def repeated(pages, asked):
-    """Return how long before a kill chunks were answered that went again after it, in seconds: the kill was faster than
-    the store's commit."""
+    """Return, for chunks sent again after a kill, the seconds from the response to the kill.
+
+    The daemon was killed before the store committed these chunks.
+    """
     ages, answered = [], {}
     starts = [0] + [page.asked for page in pages]
     for life, (start, end) in enumerate(zip(starts, [*starts[1:], len(asked)], strict=True)):

@@ -22,6 +22,6 @@ def descriptors(process):
         try:
             target = os.readlink(f"{folder}/{number}")
         except FileNotFoundError:
-            continue  # closed meanwhile
+            continue  # closed after the listing
         found.append(target.split(":")[0] if target.startswith(("socket", "pipe")) else target)
     return sorted(found)

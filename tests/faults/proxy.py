@@ -1,4 +1,7 @@
-"""A proxy between daemon and receiver that delays, cuts, resets and stalls connections, but never corrupts data.
+"""A proxy between daemon and receiver that disturbs connections but never corrupts data.
+
+It delays, cuts, resets and stalls them. It parses just enough HTTP to disturb a request at a chosen point, and records
+the requests, so that a test knows when each chunk was sent and whether its response arrived.
 
 It knows just enough HTTP to harm a request at a chosen point, and keeps a list of what was asked, so that a test can
 say which chunk was sent when, and whether its answer got through.
@@ -29,7 +32,7 @@ _HASH = re.compile(rb'(?:name="hash"\r\n\r\n|"(?:hash|sha256)": *")([0-9a-f]+)')
 
 
 class Fate(StrEnum):
-    """What befalls a request."""
+    """A fault of a request, or none."""
 
     PASS = "pass"
     DELAY = "delay"
@@ -79,7 +82,7 @@ class _Broken(Exception):  # noqa: N818 - it is meant to be
 
 
 class Proxy:
-    """Forwards to ``target`` on 127.0.0.1 from a thread of its own; the fates are drawn from ``seed``.
+    """A thread that forwards to ``target`` on 127.0.0.1; ``seed`` determines the faults.
 
     ``odds`` may be exchanged at any time. ``rate`` is in bytes a second for each connection.
     """

@@ -16,7 +16,7 @@ MOST = 200 * 1024
 
 
 def flood(inbox, files):
-    """Make files as fast as one process can, fifty in a folder, three folders deep; no two alike."""
+    """Create different files as fast as one process can, 50 in each folder, 3 folders deep."""
     for start in range(0, files, 50):
         folder = os.path.join(inbox, f"{start // 5000}", f"{start // 500}", f"{start}")
         os.makedirs(folder)

@@ -1,4 +1,7 @@
-"""``kill -9`` of the daemon and the receiver at random moments, over a bad connection while files change."""
+"""``kill -9`` of daemon and receiver at random times, with an unreliable connection.
+
+Files change meanwhile.
+"""
 
 import os
 import random

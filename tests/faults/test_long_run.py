@@ -1,4 +1,4 @@
-"""A long run under light load: memory, threads and open files do not grow from round to round."""
+"""A long run under light load: memory, threads and open files do not grow."""
 
 import os
 import statistics
@@ -26,7 +26,10 @@ MOST_THREADS = 6 + min(32, (os.cpu_count() or 1) + 4)
 
 
 def test_long_run_leaks_nothing(daemon, proxy):
-    """Files come, change and go, folders too, over a bad line; then all is quiet and is counted."""
+    """Create, change and delete files and folders over an unreliable connection, in rounds.
+
+    After each round the daemon becomes idle, and its resources are counted.
+    """
     daemon.preload = False  # its memory is measured
     daemon.settings["folders"][0]["rescan"] = "2s"
     daemon.settings["scheduler"]["retry"] = {"initial": "20ms", "max": "100ms"}
@@ -78,7 +81,7 @@ def settled(daemon):
 
 
 def nothing_more_is_open(daemon, than):
-    """Say whether every connection and file that was opened since is closed."""
+    """Return whether all connections and files opened since ``than`` are closed."""
     return not Counter(procfs.descriptors(daemon)) - Counter(than)
 
 

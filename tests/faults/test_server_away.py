@@ -1,4 +1,4 @@
-"""The server is unreachable for a while: nothing is lost, and no request comes before its announced time."""
+"""The server is unreachable for some time: no job is lost, and no probe comes early."""
 
 import socket
 import statistics
@@ -34,7 +34,7 @@ def drop(daemon, files, size=2000):
 
 def test_network_returns_and_uploads_resume(daemon, place):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]  # of which nothing is left in a moment
+        port = taken.getsockname()[1]  # closed at the end of the block, so connections are refused
     for remote in daemon.settings["remotes"].values():
         remote["url"] = f"http://127.0.0.1:{port}"
     drop(daemon, 50)
@@ -52,7 +52,7 @@ def test_network_returns_and_uploads_resume(daemon, place):
 
 
 class Watchman(threading.Thread):
-    """Writes down, many times a second, until when each remote said that it would leave its server alone."""
+    """Records, many times a second, the announced time of each remote's next request."""
 
     def __init__(self, daemon):
         super().__init__(daemon=True)
@@ -72,7 +72,7 @@ class Watchman(threading.Thread):
 
 
 def away(daemon, waiting):
-    """Let jobs pile up behind a server that is away; ends when each remote waits for its own next probe only."""
+    """Queue jobs for an unreachable server; return when each remote only probes it."""
     drop(daemon, waiting)
     daemon.start()
 
@@ -118,7 +118,7 @@ def test_server_down_gets_one_probe_per_backoff(daemon, receiver, proxy, scale, 
 
 
 def keep_to_what_was_said(probes, watchman):
-    """Each request is a probe and comes not before its announced time; returns the seconds between them."""
+    """Assert that all requests are probes and none is early; return the intervals in seconds."""
     gaps = []
     for name, call in zip(("drive", "ascii"), PROBES, strict=True):
         mine = [one for one in probes if one.call == call]

@@ -112,7 +112,7 @@ def test_shutdown_repeated_signals(daemon):
 
 
 def test_sighup_storm_applies_last_change(daemon, scale):
-    """The configuration changes all the while, so that lanes and folders come and go in the middle of uploads."""
+    """The configuration changes repeatedly: workers and folders are replaced during uploads."""
     daemon.preload = False
     drop(daemon, 40, 200 * KIB)
     daemon.settings["scheduler"]["bandwidth"] = "8MiB/s"

@@ -1,4 +1,4 @@
-"""Failures of the machine: inotify limits, file systems that disappear, fill up or refuse, and replaced files."""
+"""Failures of the machine: inotify limits, failing or full file systems, replaced files."""
 
 import os
 import shutil
@@ -107,7 +107,7 @@ def test_watch_limit_reached_falls_back_to_polling(daemon, receiver):
 
 
 def test_folder_unmounted_during_uploads_and_remounted(daemon, receiver, mounts, place):
-    """As a disk that is unplugged and comes back with the same files, and some that came meanwhile."""
+    """A disk is unplugged and mounted again, with the same files and some new ones."""
     mounts.mount(place / "disk")
     mounts.mount(daemon.inbox, "--bind", place / "disk")
     daemon.settings["scheduler"]["bandwidth"] = "800KiB/s"
@@ -131,7 +131,7 @@ def test_folder_unmounted_during_uploads_and_remounted(daemon, receiver, mounts,
 
 
 def test_daemon_started_before_folder_is_mounted(daemon, receiver, mounts, place):
-    """An empty mount point is not an empty folder: what is known of it stays known, and nothing is sent again."""
+    """An empty mount point is not an empty folder: no record is lost, no file is sent again."""
     mounts.mount(place / "disk")
     mounts.mount(daemon.inbox, "--bind", place / "disk")
     contents = drop(daemon.inbox, names(10))
@@ -261,7 +261,7 @@ def test_store_created_on_full_disk(daemon, receiver, small_disk):
 
 
 def says_that_the_disk_is_full(daemon):
-    """It has ended by itself, with one line that says what is the matter, and where."""
+    """Assert that the daemon exited with one line that names the problem and the path."""
     assert daemon.child.returncode not in (0, 1)
     daemon.kill()
     log = daemon.log.read_text()
