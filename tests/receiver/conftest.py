@@ -1,4 +1,7 @@
-"""A receiver on a real socket, spoken to with plain HTTP: what the document says, not what our client does."""
+"""Fixtures with a receiver on a real socket, and a plain HTTP client for it.
+
+The requests follow the API document, not the product's client.
+"""
 
 import asyncio
 import hashlib

@@ -1,4 +1,7 @@
-"""The receiver says that it has a file only after it has read it: who hears that may delete his own."""
+"""The receiver confirms a stored file only after it has read it.
+
+After a confirmation, a client may delete its own copy.
+"""
 
 import base64
 import hashlib
@@ -71,7 +74,7 @@ async def test_direct_damaged_file_is_replaced(post, tmp_path):
 
 
 async def test_create_file_replaced_during_check_is_kept(post, tmp_path, monkeypatch):
-    """File systems give an inode number that was freed to the next file: it alone does not tell two files apart."""
+    """A file system reuses inode numbers: an equal number does not mean the same file."""
     await direct(post)
     path = harm(tmp_path, "files", DIGEST)
     has_digest = file_io.has_digest

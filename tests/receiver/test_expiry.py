@@ -1,4 +1,4 @@
-"""A content that is uploaded again stays until the latest expiry that anybody asked for; none means forever."""
+"""Content that is uploaded again keeps the latest requested expiry; none means forever."""
 
 import asyncio
 import os
@@ -92,7 +92,7 @@ async def test_repeated_upload_keeps_later_expiry(
 async def test_concurrent_uploads_keep_latest_expiry(
     client: ReceiverClient, clock: OffsetClock, folder: Path, seed: int
 ) -> None:
-    """Whatever the order in which they end, none makes the expiry of another earlier."""
+    """Concurrent uploads keep the latest expiry, in any order of their ends."""
     hours = [(index * 7 + seed) % 20 + 1 for index in range(20)]
     tasks = [await client.task(DATA, 300, **expiring_in(clock, hour)) for hour in hours[:10]]
     latest = expiring_in(clock, 20)["expired_at"][:16]
@@ -203,7 +203,7 @@ async def test_file_expiring_before_extension_is_sent_again(
 async def test_slow_upload_keeps_expiry_of_other_upload(
     client: ReceiverClient, clock: OffsetClock, monkeypatch, again: Again
 ) -> None:
-    """The first is held up between its look at the expiry and its change of it; the second asks for longer."""
+    """The first upload pauses before it writes the expiry; the second requests a later one."""
     await send_direct(client, expiring_in(clock, 1))
     create, entered, go_on = file_io.create, threading.Event(), threading.Event()
 

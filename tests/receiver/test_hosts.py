@@ -1,4 +1,4 @@
-"""Without a token: which names the receiver answers to, and that no page of another site gets in."""
+"""Accepted host names of a receiver without a token, and rejected cross-site requests."""
 
 import asyncio
 import socket
@@ -109,7 +109,7 @@ async def test_wildcard_address_accepts_machine_name(serving_at) -> None:
 
 
 async def test_local_address_of_connection_is_accepted(serving_at) -> None:
-    """As in a LAN, where it listens at 0.0.0.0 and is called by one of the machine's addresses."""
+    """A receiver in a LAN listens at 0.0.0.0; clients use one of the machine's addresses."""
     client = await serving_at("0.0.0.0")
     client.url = str(URL(client.url).with_host("127.0.0.2"))
     assert (await ask(client, "127.0.0.2:PORT")).status == 200

@@ -97,7 +97,7 @@ async def test_repeated_last_chunk_during_finish_returns_409(client: ReceiverCli
     has_digest = file_io.has_digest
 
     def slowly(path: str, digest: str) -> bool:
-        time.sleep(0.05)  # so that the repeats come meanwhile
+        time.sleep(0.05)  # so that the repeats arrive during the check
         return has_digest(path, digest)
 
     monkeypatch.setattr(file_io, "has_digest", slowly)

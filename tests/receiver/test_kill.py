@@ -1,4 +1,4 @@
-"""kill -9 at any moment: what was acknowledged is there when the receiver is started again."""
+"""``kill -9`` at random times: acknowledged data is there after a restart."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ LOST = (aiohttp.ClientError, ConnectionError)
 
 
 class Process:
-    """A receiver as a process of its own, and the calls to it."""
+    """A receiver in a separate process, and its client."""
 
     def __init__(self, process: asyncio.subprocess.Process, client: ReceiverClient) -> None:
         self._process = process
@@ -66,7 +66,10 @@ async def receiver(folder: Path) -> AsyncIterator[Process]:
 
 
 async def send_until_killed(process: Process, sends: list, kill_after: int) -> set[int]:
-    """Send all at once; kill the process once so many were acknowledged. Return the acknowledged ones."""
+    """Send all requests concurrently; kill the process after ``kill_after`` acknowledgements.
+
+    Returns the indices of the acknowledged requests.
+    """
     acknowledged: set[int] = set()
     killing: list[asyncio.Task[None]] = []
 
@@ -121,7 +124,7 @@ async def test_image_kill_keeps_acknowledged_chunks(tmp_path: Path, kill_after: 
 
 @pytest.mark.parametrize("kill_after", [1, 20, 60])
 async def test_kill_keeps_confirmed_expiry(tmp_path: Path, kill_after: int) -> None:
-    """Each *create* asks for another expiry of the same file; the latest that was answered holds."""
+    """Each *create* requests a new expiry of the same file; the last acknowledged one is kept."""
     hours = random.Random(kill_after).sample(range(2, 100), 98)
     now = datetime.now(UTC)
     data = DATA[:5000]

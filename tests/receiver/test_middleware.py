@@ -1,4 +1,4 @@
-"""What holds for every call: the token, unknown addresses, limits, hostile names, failures."""
+"""Rules for every route: token, unknown paths, limits, malicious names, failures."""
 
 import asyncio
 import errno
@@ -227,7 +227,7 @@ async def test_client_disconnecting_in_body_is_ignored(client: ReceiverClient) -
 
 
 async def stalled(client: ReceiverClient, count: int) -> list[asyncio.StreamWriter]:
-    """Have this many requests under way that wait for their bodies."""
+    """Start ``count`` requests whose bodies stay incomplete."""
     url = URL(client.url)
     writers = []
     for _ in range(count):
@@ -309,7 +309,7 @@ async def test_full_disk_returns_507_until_space_is_free(client: ReceiverClient,
     write = os.write
 
     def full(descriptor: int, data: bytes) -> int:
-        if len(data) > 1:  # room is left for a chunk's mark, which must not be set then
+        if len(data) > 1:  # a chunk's one-byte mark would fit; it must not be set
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return write(descriptor, data)
 

@@ -1,4 +1,4 @@
-"""What a power cut may leave behind, and what `fsync` does against it."""
+"""The possible states of the files after a power cut, and the effect of `fsync` on them."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is a documented one: never a 500, always in the API's own error shape."""
+"""Random requests get documented responses in the API's error format, never a 500."""
 
 import asyncio
 import json

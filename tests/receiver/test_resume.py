@@ -1,4 +1,4 @@
-"""*resume* of uploads with very many chunks: an answer that a client can read, and an upload that ends."""
+"""*resume* of uploads with very many chunks: its response stays small, and uploads finish."""
 
 import json
 import random
@@ -62,7 +62,7 @@ def test_list_chunks_any_pattern_is_exact() -> None:
 
 
 async def test_upload_of_many_chunks_continues_after_restart(start: Start, folder: Path) -> None:
-    """200,000 chunks of 16 bytes, all but two of which came before the receiver was started again."""
+    """200,000 chunks of 16 bytes; all but two arrive before the receiver's restart."""
     data = random_bytes(200_000 * 16, 6)
     task = await (await start()).task(data, 16)
     upload = folder / "files/unfinished" / task

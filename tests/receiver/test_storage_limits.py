@@ -1,4 +1,4 @@
-"""The quota and the reserve: nothing is stored beyond either, and what is dropped counts no more."""
+"""The quota and the reserve are never exceeded, and deleted data no longer counts."""
 
 import asyncio
 import os
@@ -230,7 +230,7 @@ async def test_reserve_applies_to_both_apis(start: Start, free, folder: Path) ->
     task = await client.task(data, KB)
     assert (await client.register(text, KB)).status == 201
     sha = sha256(text.encode())
-    free[0] = GIB + KB - 1  # others have filled it meanwhile
+    free[0] = GIB + KB - 1  # other programs have filled the disk
     for answer in (
         await client.create(data_of(3)),
         await client.chunk(task, 0, data[:KB]),
