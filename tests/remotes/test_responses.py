@@ -69,7 +69,10 @@ def test_message_is_short_and_redacted():
 
 
 def test_message_of_truncated_body_has_no_part_of_secret():
-    """Redacted, a body that repeats a long secret is shorter than a message; its end is a part of the secret."""
+    """A body of repeated secrets is shorter than the message limit after the redaction.
+
+    Its end is an incomplete secret.
+    """
     secret = "hush" * 5000
     body = (secret * 14)[: len(secret) * 13 + 5]
     for kind in ("text/plain", "text/html"):

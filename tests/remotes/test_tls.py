@@ -70,7 +70,10 @@ async def test_tls_private_ca_requires_ca_file(make_http, secure, certificate):
 
 @pytest.fixture
 def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the certificate a system's certificate authority, but not for the contexts that aiohttp has made before."""
+    """Trust the certificate as a system's certificate authority, in new TLS contexts only.
+
+    The contexts that aiohttp creates on import do not trust it.
+    """
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
 
 
