@@ -21,7 +21,7 @@ LATE = 0.5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EventProperties:
-    """The properties of events in a schedule. ``silent`` is the fraction lost without a report."""
+    """The properties of events. ``silent`` is the fraction that is lost without a report."""
 
     latest: float = 0.01
     twice: float = 0.0

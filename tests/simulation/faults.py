@@ -214,7 +214,7 @@ PERMANENT = {"400", "403", "404", "409", "413", *LIES}
 
 
 def arm(world: "World", kind: str, rng: random.Random, *, always: bool = False) -> Fault:
-    """Return a fault of a kind that strikes a few requests at random, or any number if ``always``."""
+    """Return a fault of ``kind`` for a few random requests, or for any number if ``always``."""
     fault = Fault(kind=kind, rng=rng, chance=rng.choice([0.2, 0.5, 1.0]), left=rng.choice([1, 1, 2, 4, 10, 40]))
     if kind not in LIES:
         fault.only = rng.choice(["", "", "chunk", "complete", "create", "image"])

@@ -1,4 +1,4 @@
-"""The file systems of a schedule: reused inode numbers, coarse times, birth times, devices.
+"""Simulated file systems: reused inode numbers, coarse times, birth times, devices.
 
 The files are real; only what ``stat`` shows of them is changed, and only to the daemon and to the invariants.
 """
@@ -15,7 +15,7 @@ LOWEST = 11
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileSystemProperties:
-    """The properties of a file system. ``granularity`` is the step of its times, in nanoseconds.
+    """The properties of a file system. ``granularity`` is the step of its times in ns.
 
     ``reuses``: a new file gets the lowest free inode number, as on ext4. ``births``: it records birth times.
     ``leases``: it reports whether a file has a writer. ``exclusive_rename``: it can rename to a free name in one step.
@@ -29,7 +29,7 @@ class FileSystemProperties:
 
 
 class FileSystem:
-    """The inode numbers and times of the regular files in ``directory``. ``wall`` is the wall clock."""
+    """The inode numbers and times of the files in ``directory``. ``wall`` is the wall clock."""
 
     def __init__(self, properties: FileSystemProperties, directory: str, wall: Callable[[], float]) -> None:
         self.properties = properties

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True, slots=True)
 class Image:
-    """An image registered under a hash. ``spoiled``: another client made it impossible to complete."""
+    """An image registered under a hash. ``spoiled``: another client made it unusable."""
 
     size: int
     chunk_size: int
@@ -45,7 +45,7 @@ def text_of(data: bytes) -> str:
 
 
 def data_of(text: str) -> list[bytes]:
-    """Return the contents that a text may stand for: the text itself, or the bytes that it encodes."""
+    """Return the possible contents of a text: the text, and the bytes that it encodes."""
     meanings = [text.encode()]
     with contextlib.suppress(ValueError):
         meanings.append(base64.urlsafe_b64decode(text))

@@ -1,4 +1,4 @@
-"""One process of the real daemon, from its start to an orderly stop or a kill at any moment."""
+"""One process of the real daemon, from its start to a shutdown or a kill at any time."""
 
 import asyncio
 import contextlib

@@ -38,7 +38,10 @@ class _Jump(selectors.SelectSelector):
 
 
 class IncarnationLoop(SimulatedLoop):
-    """A loop for one process. ``moment()`` draws a thread's start delay; ``doomed`` requests a kill."""
+    """The event loop of one process of the daemon.
+
+    ``moment()`` returns the random start delay of a thread, in seconds; ``doomed`` requests a kill.
+    """
 
     def __init__(self, schedule: Schedule, now: float, moment: Callable[[], float]) -> None:
         super().__init__(_Jump())

@@ -1,4 +1,4 @@
-"""The invariants at rest: each file has arrived or has a reason, and no resource remains in use."""
+"""The invariants at rest: each file has arrived or has a reason; no resource is in use."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A server of the multipart API, written from its specification, with habits of real servers."""
+"""A server of the multipart API by its specification, with quirks of real servers."""
 
 import hashlib
 import itertools

@@ -135,7 +135,7 @@ MUTANTS = [
 
 
 def schedules_until_found(which: Mutant, first: int, count: int) -> tuple[int, str] | None:
-    """Return the number of schedules and the broken promise, or None if none noticed the mutant."""
+    """Return (number of schedules, broken promise) for the first failure, or None without one."""
     with which.applied():
         for number in range(count):
             if blames := run(draw(first + number)).blames:

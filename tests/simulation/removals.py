@@ -27,7 +27,10 @@ JUST_NOW = 5.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """A name in a directory. ``place`` is its path without links; ``path`` and ``dir_fd`` came with the call."""
+    """A name in a directory, as an argument of a call.
+
+    ``place`` is its path without links; ``path`` and ``dir_fd`` are the call's arguments.
+    """
 
     place: str
     path: Any

@@ -1,4 +1,4 @@
-"""Selects the files to upload, without the product's code, for the patterns of the simulation."""
+"""Selects the files to upload by the simulation's patterns, without the product's code."""
 
 import os
 from fnmatch import fnmatchcase

@@ -32,7 +32,9 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """A response. ``headers`` are additional; ``endless`` has no length and ends with the connection.
+    """A response. ``headers`` are additional.
+
+    ``endless``: it has no length and ends when the connection closes.
 
     An empty ``kind`` is omitted.
     """

@@ -16,7 +16,7 @@ class _Dead(BaseException):
 
 
 class Threads:
-    """The threads of one incarnation. Each turn of a thread is between ``before`` and ``after``."""
+    """The threads of one incarnation. ``before`` and ``after`` are called around each turn."""
 
     def __init__(
         self, loop: IncarnationLoop, moment: Callable[[], float], before: Callable[[], None], after: Callable[[], None]

@@ -150,7 +150,7 @@ class World:
 
     @property
     def most_jobs(self) -> int:
-        """The jobs of one server that may run at once: the requests, and those whose files are read ahead."""
+        """The most jobs of one server that run at once, including those with files read ahead."""
         return (self.concurrency or MOST) + READ_AHEAD
 
     @property

@@ -62,7 +62,7 @@ class Writer:
 
 
 class MappedWriter:
-    """Writes through a memory map with a closed descriptor: only the first write changes the mtime."""
+    """Writes through a memory map of a closed file: only the first write changes the mtime."""
 
     def __init__(self, files: Files, path: str, rng: random.Random) -> None:
         self._files = files
