@@ -1,4 +1,4 @@
-"""Clocks for code that takes its clock as an argument. Each returns seconds when it is called."""
+"""Clocks for code that takes its clock as an argument. A call returns seconds."""
 
 import time
 from collections.abc import Callable

@@ -44,7 +44,7 @@ class PreloadedChild:
         return self.returncode
 
     def wait(self, timeout=None):
-        """Wait for the end of the process; ``subprocess.TimeoutExpired`` after ``timeout`` seconds."""
+        """Wait for the end of the process, as `subprocess.Popen.wait` does."""
         if self.returncode is None and not select.select([self._status], [], [], timeout)[0]:
             raise subprocess.TimeoutExpired(self.args, timeout)
         return self.poll()
@@ -78,7 +78,7 @@ class Preloader:
             )
 
     def start(self, arguments, *, stderr, env):
-        """Run ``syncd`` with ``arguments`` as a process whose stdout is a pipe; ``stderr`` is an open file."""
+        """Run ``syncd`` with ``arguments``. ``stdout`` is a pipe; ``stderr`` is an open file."""
         out, out_end = os.pipe()
         status, status_end = os.pipe()
         sys.audit("subprocess.Popen", "syncd", arguments, os.getcwd(), env)  # as if this process had started it

@@ -1,4 +1,7 @@
-"""Runs syncd commands, in this process or as real ones, and controls a receiver or a daemon as a process."""
+"""Runs syncd commands and controls a receiver or a daemon as a process.
+
+A command runs in this process or as a separate one.
+"""
 
 import atexit
 import base64
@@ -60,7 +63,10 @@ def run_main(*arguments):
 
 
 def run_command(*arguments, **options):
-    """Run a command as a process until it ends; ``options`` are those of ``subprocess.run``. Return its result."""
+    """Run a command as a process until it ends, with options of ``subprocess.run``.
+
+    Returns its result. Fails if it printed a traceback.
+    """
     options = {"stdin": subprocess.DEVNULL} | options
     ended = subprocess.run(
         command_line(*arguments), check=False, capture_output=True, text=True, encoding="utf-8", **options
@@ -78,7 +84,10 @@ def _preloader():
 
 
 class SyncdProcess:
-    """A syncd command that runs as a process and appends its log to a file. ``child`` is None before the start."""
+    """A syncd command that runs as a process and appends its log to a file.
+
+    ``child`` is None before the start.
+    """
 
     def __init__(self, log):
         self.log = Path(log)
@@ -109,7 +118,7 @@ class SyncdProcess:
         return self.child is not None and self.child.poll() is None
 
     def kill(self):
-        """End the process as a power cut would, as far as a process can notice one; without effect if it has ended."""
+        """Kill the process, as the closest equivalent of a power cut; no effect after its end."""
         if self.is_running():
             self.child.kill()
         self._reap()
@@ -266,7 +275,10 @@ class DaemonProcess(SyncdProcess):
         return wait_until_sync(reached, lambda: f"{path} is {states}", timeout)
 
     def acknowledged_chunks(self):
-        """Return how many chunks of each remote the store has as acknowledged; the daemon must not be running."""
+        """Return the number of acknowledged chunks of each remote in the store.
+
+        The daemon must not be running.
+        """
         with closing(sqlite3.connect(self.state / "syncd.db")) as store:
             return dict(
                 store.execute(

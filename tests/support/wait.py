@@ -9,7 +9,10 @@ POLL_INTERVAL_SECONDS = 0.02
 
 
 async def wait_until(condition: Callable[[], Any], description: str = "", *, timeout: float = 30.0) -> Any:
-    """Return the first true result of ``condition()``, which can be a coroutine function; fail after ``timeout``."""
+    """Return the first true result of ``condition()``; fail after ``timeout`` seconds.
+
+    ``condition`` can be a coroutine function.
+    """
     result = None
     try:
         async with asyncio.timeout(timeout):
@@ -25,7 +28,10 @@ async def wait_until(condition: Callable[[], Any], description: str = "", *, tim
 
 
 def wait_until_sync(condition: Callable[[], Any], description: str | Callable[[], str], timeout: float = 120.0) -> Any:
-    """Return the first true result of ``condition()``, for tests of other processes; fail after ``timeout``."""
+    """Return the first true result of ``condition()``; fail after ``timeout`` seconds.
+
+    For tests without an event loop, which wait for other processes.
+    """
     deadline = time.monotonic() + timeout
     while not (result := condition()):
         if time.monotonic() >= deadline:
