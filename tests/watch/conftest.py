@@ -12,7 +12,7 @@ _MEMORY = "/dev/shm"
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """Create a folder in memory if possible, so that a burst of files tests the watch and not the disk."""
+    """Create a folder, in memory if possible, so that bursts of files do not wait for a disk."""
     with tempfile.TemporaryDirectory(dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as path:
         yield Path(path)
 

@@ -1,4 +1,7 @@
-"""Prints how a folder is watched in a user namespace with few inotify watches; fails if a file is not found."""
+"""Prints how a folder is watched with few inotify watches, in a user namespace.
+
+Fails if a file is not found.
+"""
 
 import asyncio
 import tempfile

@@ -1,4 +1,4 @@
-"""Failures of folders and events: missing roots, lost events, reached limits, failing handlers."""
+"""Failures of folders and events: missing roots, lost events, limits, failing handlers."""
 
 import asyncio
 import errno
@@ -113,7 +113,7 @@ async def test_unmounted_folder_is_offline_not_empty(harness, records, mounted):
 
 @pytest.mark.skipif(QUEUE > 100_000, reason="the kernel's queue is very long here")
 async def test_queue_overflow_causes_a_rescan(harness, records, monkeypatch):
-    """The reader waits until the kernel's queue overflows, so it reads only a part of the events."""
+    """The reader pauses until the kernel's queue overflows, so that events are lost."""
     held, gate = threading.Event(), threading.Event()
     handle = Inotify.handle_event
 

@@ -1,4 +1,4 @@
-"""The private parts of watchdog that `syncd.watch.inotify` depends on exist in the installed release."""
+"""The private parts of watchdog that `syncd.watch.inotify` uses exist in the release."""
 
 import os
 import sys

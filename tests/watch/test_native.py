@@ -1,4 +1,4 @@
-"""Real events on real directories: every new file is found, and scans find files without an event."""
+"""Real events in real folders: each new file is found, and scans need no events."""
 
 import contextlib
 import os

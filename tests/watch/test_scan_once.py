@@ -1,4 +1,4 @@
-"""`scan_once` reports every new, changed and gone file before it returns, and no known file."""
+"""`scan_once` reports each new, changed and gone file before it returns, and no other."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A file that a program has open for writing waits however long it is quiet, and the status says why."""
+"""A file that is open for writing is held back, and the status gives the reason."""
 
 import asyncio
 import contextlib
@@ -305,7 +305,7 @@ async def test_closed_is_set_only_by_close_event(harness, records, other):
 
 
 async def test_replaced_file_is_recognised_by_birth_time(harness, records):
-    """The new file has the inode, size and mtime of the first, as can happen on a camera's card."""
+    """The new file has the inode, size and mtime of the old one, as on a camera's card."""
     path = harness.path / "a.jpg"
     path.write_bytes(b"x")
     os.utime(path, (1_700_000_000, 1_700_000_000))
