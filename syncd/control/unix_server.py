@@ -84,7 +84,7 @@ class ControlServer:
     def __init__(
         self, service: ControlService, socket_path: str | os.PathLike[str], *, group: int | None = None
     ) -> None:
-        """Also admit the members of the group with the number ``group``."""
+        """Prepare a server. The members of the group with the number ``group`` may connect too."""
         self.path = os.fspath(socket_path)
         self._group = group
         self._runner = make_runner(service, _check_peer(group))
@@ -115,7 +115,7 @@ class ControlServer:
         await self._runner.cleanup()
 
     def _bind(self) -> socket.socket:
-        bound = _bind(self.path, self._group)
+        bound = _bound_socket(self.path, self._group)
         self._bound = _identity(self.path)
         return bound
 
@@ -185,7 +185,7 @@ def _check_peer(group: int | None) -> Middleware:
 def _groups(connection: socket.socket) -> tuple[int, ...]:
     """Return the groups of the client's process, or nothing if there are too many.
 
-    The kernel returns them. It maps the daemon's own group correctly even in a user namespace, which maps few users.
+    The kernel returns them. In a user namespace, which maps only some groups, it still maps the daemon's own group.
     """
     try:
         raw = connection.getsockopt(socket.SOL_SOCKET, _PEER_GROUPS, _MAX_OPTION_BYTES)
@@ -194,7 +194,7 @@ def _groups(connection: socket.socket) -> tuple[int, ...]:
     return struct.unpack(f"{len(raw) // 4}I", raw)
 
 
-def _bind(path: str, group: int | None) -> socket.socket:
+def _bound_socket(path: str, group: int | None) -> socket.socket:
     """Return a socket bound to ``path``; at no time can other users connect to it."""
     length = len(os.fsencode(path))
     if length > MAX_SOCKET_PATH_BYTES:

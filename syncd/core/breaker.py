@@ -50,14 +50,14 @@ class Breaker:
         """
         if not self._concerns_remote(failure, job_id):
             return False
-        asked_for = now + _asked_for(failure)
+        earliest = now + _retry_after(failure)
         if self.state is BreakerState.OPEN:  # a request from before the breaker opened: only its Retry-After counts
-            self.probe_at = max(self.probe_at or now, asked_for)
+            self.probe_at = max(self.probe_at or now, earliest)
             return True
         self.failures += 1
         self._failed_jobs.clear()
         self.state = BreakerState.OPEN
-        self.probe_at = asked_for + backoff(self.failures, self.policy, self._random)
+        self.probe_at = earliest + backoff(self.failures, self.policy, self._random)
         self.reason = failure
         return True
 
@@ -93,7 +93,7 @@ class Breaker:
         self.probe_at = self.reason = None
 
 
-def _asked_for(failure: Failure) -> float:
+def _retry_after(failure: Failure) -> float:
     """Return the server's Retry-After in seconds, at most ``MAX_RETRY_AFTER``; 0 without one."""
     asked = failure.retry_after if isinstance(failure, Transient) else None
     return min(asked or 0.0, MAX_RETRY_AFTER)

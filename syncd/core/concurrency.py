@@ -196,8 +196,8 @@ class AdaptiveLimit:
     def overloaded(self, *, began: float, now: float) -> None:
         """Lower the limit, and do not raise it for some time.
 
-        The limit returns to the number before the last rise, or is halved if that number was not measured to be right.
-        Requests that were sent before an overload tell nothing new.
+        The limit returns to its value before the last rise; without a rise to take back, it is halved. An overload of
+        requests that were sent before the last overload changes nothing.
         """
         tuning, before = self._tuning, self._before
         if began <= self._last_overload or now - self._last_overload < tuning.cooldown:

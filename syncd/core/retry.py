@@ -2,7 +2,8 @@
 
 :mod:`~syncd.upload.upload` calls :func:`decide` and records the decision. A failure of the whole remote, such as 429,
 does not count against a job: the job is queued again, and the circuit breaker (:mod:`~syncd.core.breaker`) waits for
-Retry-After and allows one probe. :mod:`~syncd.remotes.response_failures` reads the Retry-After header.
+Retry-After and allows one probe. Some failures of one job, such as 423, have a Retry-After too: :func:`decide` adds it
+to the backoff. :mod:`~syncd.remotes.response_failures` reads the header.
 
 The jitter follows "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: a random wait between zero and the
 exponential bound spreads many clients, or many jobs, best.

@@ -50,8 +50,8 @@ class AfterUploadTask:
         self._archives: dict[str, ArchiveDirectory] = {}
         self._kept = KeptFiles()
         self._pending: set[str] = set()  # folders with an interrupted removal that cannot be undone yet
-        self._suspensions = 0
-        self._generation = 0
+        self._suspensions = 0  # how many callers of suspended() are inside it
+        self._generation = 0  # rises with each suspension: a sweep that began before ends
         self._stop = threading.Event()
         self._checking: asyncio.Task[list[str | None]] | None = None
         self._removing: asyncio.Task[None] | None = None

@@ -1,6 +1,7 @@
 """Opens, reads, hides, moves and copies a file that syncd removes after its upload.
 
-:mod:`syncd.platform.removal` decides the order of these steps. Links are never followed. All functions block.
+Each method is one step; :func:`syncd.platform.removal.remove` calls them in order. Links are never followed. All
+functions block.
 """
 
 import errno

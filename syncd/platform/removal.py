@@ -1,7 +1,7 @@
 """Deletes a user's file or moves it away; nothing else in syncd does.
 
-:mod:`~syncd.platform.removable_file` has the steps. (:mod:`syncd.daemon.dashboard_uploads` and
-:mod:`syncd.recovery.restore_folder` remove only their own hidden files.)
+:func:`remove` decides the order of the steps; :mod:`~syncd.platform.removable_file` implements each.
+(:mod:`syncd.daemon.dashboard_uploads` and :mod:`syncd.recovery.restore_folder` remove only their own hidden files.)
 
 The path is opened directory by directory without following links, so that no link or exchanged folder leads elsewhere.
 The file is read while no process has it open for writing, renamed to a hidden name, compared with what was read, and

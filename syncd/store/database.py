@@ -32,8 +32,8 @@ from syncd.store.write_calls import Failed, WriteCall, answer_all, resolve
 A = TypeVar("A")
 T = TypeVar("T")
 
-MAX_BATCH_UNITS = 500
-"""The maximum number of units in one transaction."""
+MAX_BATCH_CALLS = 500
+"""The maximum number of calls in one transaction."""
 RETRY_DELAY_SECONDS = 1.0
 """The delay before a batch is tried again that failed because of the disk."""
 FILE_CHECK_INTERVAL_SECONDS = 5.0
@@ -54,8 +54,8 @@ class Database:
         self._on_blocked = on_blocked
         self._retry_delay = retry_delay
         self._loop = asyncio.get_running_loop()
-        self._units: deque[WriteCall] = deque()
-        self._changed = threading.Condition()  # guards _units and _closing
+        self._waiting: deque[WriteCall] = deque()
+        self._changed = threading.Condition()  # guards _waiting and _closing
         self._closing = False
         self.blocked: str | None = None
         """Why writes are waiting, in one line; None if they are not."""
@@ -119,13 +119,13 @@ class Database:
         raises an exception, it runs again for each argument alone, so that only the calls that cause the exception get
         it. Everything else is as in :meth:`write`.
         """
-        unit = WriteCall(work=work, argument=argument, then=then, answer=self._loop.create_future())
+        call = WriteCall(work=work, argument=argument, then=then, answer=self._loop.create_future())
         with self._changed:
             if self._closing or self._ended.done():
                 raise _closed()
-            self._units.append(unit)
+            self._waiting.append(call)
             self._changed.notify()
-        result: T = await unit.answer
+        result: T = await call.answer
         return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -170,36 +170,36 @@ class Database:
             self._call(resolve, self._ended, None)
 
     def _next_batch(self, connection: Connection) -> list[WriteCall]:
-        """Wait for units and check the file regularly.
+        """Wait for calls and check the file regularly.
 
         Return an empty list when the database is closed.
         """
         while True:
             with self._changed:
                 self._busy_since = None
-                if self._changed.wait_for(lambda: self._units or self._closing, FILE_CHECK_INTERVAL_SECONDS):
+                if self._changed.wait_for(lambda: self._waiting or self._closing, FILE_CHECK_INTERVAL_SECONDS):
                     self._busy_since = time.monotonic()
-                    return [self._units.popleft() for _ in range(min(MAX_BATCH_UNITS, len(self._units)))]
+                    return [self._waiting.popleft() for _ in range(min(MAX_BATCH_CALLS, len(self._waiting)))]
             self._set_blocked(self._check_location(connection))
 
     def _write_batch(self, connection: Connection, batch: list[WriteCall]) -> list[Any]:
         """Retry until the commit succeeds or the database is closed.
 
-        Return the results of the units.
+        Return the results of the calls.
         """
         while True:
             try:
                 results = self._transact(connection, batch)
-            except Exception as error:  # noqa: BLE001 - the callers of the units get it
+            except Exception as error:  # noqa: BLE001 - the callers get it
                 failure = to_store_error(error, self.path)
                 if not is_temporary(error):
                     return [Failed(error=failure)] * len(batch)
                 if not self._wait_to_retry(str(failure)):
                     return [Failed(error=_closed())] * len(batch)
             else:
-                return results if self._is_kept(connection) else [Failed(error=_closed())] * len(batch)
+                return results if self._wait_until_kept(connection) else [Failed(error=_closed())] * len(batch)
 
-    def _is_kept(self, connection: Connection) -> bool:
+    def _wait_until_kept(self, connection: Connection) -> bool:
         """Wait until the commit is in the file at the path.
 
         Return False if the database is closed before.
@@ -249,24 +249,24 @@ class Database:
         with connection.begin():
             return [
                 result
-                for _, units in groupby(batch, key=attrgetter("work"))
-                for result in self._run(connection, list(units))
+                for _, calls in groupby(batch, key=attrgetter("work"))
+                for result in self._run(connection, list(calls))
             ]
 
-    def _run(self, connection: Connection, units: list[WriteCall]) -> Sequence[Any]:
-        """Run the common work of ``units``; return a result for each."""
+    def _run(self, connection: Connection, calls: list[WriteCall]) -> Sequence[Any]:
+        """Run the common work of ``calls``; return a result for each."""
         savepoint = connection.connection.cursor()  # several times faster than through SQLAlchemy
         savepoint.execute("SAVEPOINT unit")
         try:
-            results = units[0].work(connection, [unit.argument for unit in units])
+            results = calls[0].work(connection, [call.argument for call in calls])
         except Exception as error:
             if is_temporary(error):
                 raise
             savepoint.execute("ROLLBACK TO unit")
             results = [Failed(error=to_store_error(error, self.path))]
         savepoint.execute("RELEASE unit")
-        if len(units) > 1 and isinstance(results[0], Failed):
-            return [result for unit in units for result in self._run(connection, [unit])]
+        if len(calls) > 1 and isinstance(results[0], Failed):
+            return [result for call in calls for result in self._run(connection, [call])]
         return results
 
     def _report(self, blocked: str | None) -> None:

@@ -204,13 +204,11 @@ class JobStore:
 
     # Upload sessions and contents.
 
-    session = _reads(uploads.session)
     save_session = _writes(uploads.save_session)
     acknowledge = _writes(uploads.acknowledge)
     require_verification = _writes(uploads.require_verification)
     drop_session = _writes(uploads.drop_session)
     expire_sessions = _writes(uploads.expire_sessions)
-    content = _reads(uploads.content)
     content_records = _reads_together(content_records.look_up)
     confirm = _writes(uploads.confirm)
     forget_content = _writes(uploads.forget_content)

@@ -16,7 +16,6 @@ from syncd.store.schema import chunks, contents, sessions
 from syncd.store.transitions import UnitOfWork
 
 _OF_SESSION = (sessions.c.remote_id == bindparam("remote"), sessions.c.key == bindparam("content"))
-_SESSION = select(sessions).where(*_OF_SESSION)
 _DROP = delete(sessions).where(*_OF_SESSION)
 _REQUIRE_VERIFICATION = update(sessions).where(*_OF_SESSION).values(needs_verification=True)
 _CHUNKS = select(chunks.c.idx).where(chunks.c.session_id == bindparam("session"))
@@ -35,15 +34,8 @@ _RECORD_CONTENT = _INSERT_CONTENT.on_conflict_do_update(
     set_={name: _INSERT_CONTENT.excluded[name] for name in _UPDATED_COLUMNS},
 )
 _OF_CONTENT = (contents.c.remote_id == bindparam("remote"), contents.c.key == bindparam("content"))
-_CONTENT = select(contents).where(*_OF_CONTENT)
 _FORGET = delete(contents).where(*_OF_CONTENT)
 _CONFIRM = update(contents).where(*_OF_CONTENT)
-
-
-def session(connection: Connection, remote_id: int, key: str) -> Session | None:
-    """Return the session of a content, with its acknowledged chunks; None if there is none."""
-    row = connection.execute(_SESSION, _parameters(remote_id, key)).one_or_none()
-    return None if row is None else read_session(connection, row)
 
 
 def read_session(connection: Connection, row: Row[Any]) -> Session:
@@ -113,15 +105,6 @@ def record_contents(work: UnitOfWork, stored: Sequence[StoredContent]) -> None:
 
 def _columns(stored: StoredContent) -> dict[str, object]:
     return {name: getattr(stored, name) for name in StoredContent.__slots__}  # asdict() takes ten times as long
-
-
-def content(connection: Connection, remote_id: int, key: str) -> StoredContent | None:
-    """Return the record of a content on a remote.
-
-    Return None if the remote is not known to have it.
-    """
-    row = connection.execute(_CONTENT, _parameters(remote_id, key)).one_or_none()
-    return None if row is None else stored_content(row)
 
 
 def stored_content(row: Row[Any]) -> StoredContent:

@@ -37,11 +37,11 @@ class Endpoint:
         self.breaker = breaker
         self.clock = clock
         self._probing = False
-        self._checking = asyncio.Lock()
-        self._confirming = asyncio.Lock()
-        self._confirmed = 0
-        """The number of checks whether a failure concerns the whole server."""
-        self._trouble: Transient | Unauthorized | None = None
+        self._check_lock = asyncio.Lock()
+        self._scope_lock = asyncio.Lock()
+        self._scope_checks = 0
+        """How many times a request was sent to see whether a failure concerns the whole server."""
+        self._server_failure: Transient | Unauthorized | None = None
 
     @property
     def down(self) -> bool:
@@ -87,18 +87,18 @@ class Endpoint:
         One check serves all failures that occur while it runs. If the server is down already, nothing is sent, and the
         result is True.
         """
-        asked_before = self._confirmed
-        async with self._confirming:
+        checks_before = self._scope_checks
+        async with self._scope_lock:
             if self.down:
                 return True
-            if self._confirmed == asked_before:
-                self._trouble = await self._check()
-                self._confirmed += 1
-            if self._trouble is None:
+            if self._scope_checks == checks_before:
+                self._server_failure = await self._check()
+                self._scope_checks += 1
+            if self._server_failure is None:
                 return False
-            # Prefer the failure with a Retry-After.
-            has_retry_after = isinstance(self._trouble, Transient) and self._trouble.retry_after is not None
-            self.breaker.failed(self._trouble if has_retry_after else failure, self.clock())
+            asked = self._server_failure
+            has_retry_after = isinstance(asked, Transient) and asked.retry_after is not None
+            self.breaker.failed(asked if has_retry_after else failure, self.clock())
             return True
 
     def learn(self, failure: Failure, job_id: object) -> None:
@@ -124,7 +124,7 @@ class Endpoint:
     async def ask(self) -> None:
         """Send a cheap request; the breaker learns from a failure.
 
-        The limit does not: the request is not one of those that it bounds.
+        The concurrency limit learns nothing, because it does not bound this request.
         """
         if failure := await self._check():
             self.breaker.failed(failure, self.clock())
@@ -134,7 +134,7 @@ class Endpoint:
 
         Any other failure shows that the server responds.
         """
-        async with self._checking:  # the breaker's probe and the check of a failure may coincide
+        async with self._check_lock:  # the breaker's probe and the check of a failure may coincide
             try:
                 await self.remote.check()
             except (Transient, Unauthorized) as failure:

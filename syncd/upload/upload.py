@@ -215,7 +215,7 @@ class UploadAttempt:
                 return await store.mark_gone(job)
             case FileChanged() | FileInUse():
                 return await self._wait_for_watch(failure)
-            case Transient() | Unauthorized() if self._endpoint.down:
+            case Transient() | Unauthorized() if self._endpoint.down:  # the breaker is open, perhaps by this failure
                 return await store.release(job, str(failure))
             case Transient() if self._transfer and self._transfer.advanced:  # progress resets the count of failures
                 return await self._retry_later(failure, failures=0)

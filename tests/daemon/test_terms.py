@@ -4,6 +4,7 @@ import pytest
 
 from syncd.core.states import State
 from tests.support.data import random_bytes
+from tests.support.records import stored_content
 from tests.support.wait import wait_until
 
 MIB = 1024 * 1024
@@ -12,7 +13,7 @@ MIB = 1024 * 1024
 async def known(harness):
     """Return what the store has of the contents: how they were stored, and whether they end."""
     store, (remote_id,) = harness.daemon.runtime.store, harness.daemon.runtime.remote_ids.values()
-    records = [await store.content(remote_id, job["key"]) for job in await jobs(harness)]
+    records = [await stored_content(store, remote_id, job["key"]) for job in await jobs(harness)]
     return {(record.terms, record.expires) for record in records}
 
 

@@ -11,6 +11,7 @@ from syncd.store.records import LARGE_FILE_BYTES
 from syncd.store.transitions import UnitOfWork, apply_transition
 from tests.store.support import FOLDER, claim, observe, only_job, seen
 from tests.support.clock import ManualClock
+from tests.support.records import session_of, stored_content
 
 STORED = Stored(ref="ref")
 
@@ -124,8 +125,8 @@ async def test_finish(store, remote, outcome):
     assert [(change.cause, change.outcome) for change in changes] == [(Cause(outcome.value), outcome)]
     record = await only_job(store, "a")
     assert (record.state, record.outcome, record.key, record.ref) == (State.DONE, outcome, "key", "ref")
-    assert (await store.content(remote, "key")).ref == "ref"
-    assert await store.session(remote, "key") is None
+    assert (await stored_content(store, remote, "key")).ref == "ref"
+    assert await session_of(store, remote, "key") is None
     assert await store.unfinished([remote]) == 0
 
 
@@ -174,7 +175,7 @@ async def test_result_of_outdated_claim_changes_nothing(store, remote, result):
     assert await call(store, stale) is None
     await store.set_content_key(stale, "wrong")
     assert await store.history(stale.id) == before
-    assert await store.content(remote, "k") is None
+    assert await stored_content(store, remote, "k") is None
     assert (await only_job(store, "a")).key is None
     assert await store.finish(fresh, key="k", stored=STORED, outcome=Outcome.UPLOADED) is State.DONE
 

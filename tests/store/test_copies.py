@@ -13,6 +13,7 @@ from syncd.store.copies import CopyIndex, PathScope
 from syncd.store.errors import StoreError
 from syncd.store.job_store import JobStore
 from tests.store.support import FOLDER, claim, observe, only_job, seen
+from tests.support.records import stored_content
 
 ALL = [PathScope(folder=FOLDER)]
 
@@ -133,7 +134,7 @@ async def test_repair_forgets_contents_and_queues_present_files(store, remote, c
         ("a", Cause.MISSING, State.QUEUED),
         ("b", Cause.MISSING, State.QUEUED),
     ]
-    known = [await store.content(remote, key) for key in ("k1", "k2", "k3")]
+    known = [await stored_content(store, remote, key) for key in ("k1", "k2", "k3")]
     assert [content and content.ref for content in known] == [None, None, "ref-k3"]
     assert {job.path for job in await claim(store, remote)} == {"a", "b", "e"}
 

@@ -73,7 +73,7 @@ async def test_waiting_units_share_one_commit(database):
 
 
 async def test_batch_size_is_limited(database, monkeypatch):
-    monkeypatch.setattr(module, "MAX_BATCH_UNITS", 10)
+    monkeypatch.setattr(module, "MAX_BATCH_CALLS", 10)
     commits = count_commits(database)
     await asyncio.gather(*(database.write(insert(str(number))) for number in range(100)))
     assert 10 <= len(commits) <= 12

@@ -17,6 +17,7 @@ from syncd.store.copies import CopyIndex
 from syncd.store.job_store import JobStore
 from tests.store.support import claim, observe, seen
 from tests.support.clock import ManualClock
+from tests.support.records import stored_content
 
 POOL = "00000000-0000-0000-0000-000000000001"
 MULTIPART = {"type": "multipart", "url": "http://Drive:80", "pool_id": POOL}
@@ -101,9 +102,9 @@ async def test_new_address_resets_proofs_and_capabilities(store):
         await store.finish(job, key="k", stored=Stored(ref="r", proof=Proof.HASH), outcome=Outcome.UPLOADED)
     await store.save_capabilities(old.id, {"refused": 7})
     assert (await store.register_remote("drive", NEW, MOVED)).capabilities == {}
-    kept = await store.content(old.id, "k")
+    kept = await stored_content(store, old.id, "k")
     assert (kept.ref, kept.confirmed_at) == ("r", 0.0)
-    assert (await store.content(other.id, "k")).confirmed_at > 0
+    assert (await stored_content(store, other.id, "k")).confirmed_at > 0
 
 
 async def test_records_of_both_addresses_stay_apart(store):

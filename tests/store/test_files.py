@@ -9,6 +9,7 @@ from syncd.core.states import IN_USE, Cause, Outcome, State
 from syncd.store.records import LARGE_FILE_BYTES
 from syncd.store.schema import files
 from tests.store.support import FOLDER, claim, fingerprint, observe, only_job, seen
+from tests.support.records import stored_content
 
 
 async def diff(store, remotes, *files: FoundFile) -> list[FoundFile]:
@@ -117,7 +118,7 @@ async def test_observe_change_during_upload_waits_for_its_end(store, remote):
     assert await observe(store, remote, seen("a", size=20)) == 0
     assert (await only_job(store, "a")).state is State.UPLOADING
     assert await finish(store, job, "old") is State.QUEUED
-    assert (await store.content(remote, "old")).ref == "ref"
+    assert (await stored_content(store, remote, "old")).ref == "ref"
     assert (await store.counts([remote])).pending_bytes == 20
     (again,) = await claim(store, remote)
     assert (again.version, again.size) == (2, 20)

@@ -17,6 +17,7 @@ from syncd.store.job_store import JobStore
 from syncd.store.records import Change, Job
 from tests.store.support import FOLDER, seen
 from tests.support.clock import ManualClock
+from tests.support.records import session_of
 
 Q, U, W, D, F, S = State
 PATHS = st.sampled_from(["a", "b", "c"])
@@ -171,7 +172,7 @@ class StoreMachine(RuleBasedStateMachine):
     def send(self, key, index):
         self.run(self.store.save_session(1, key, Session(token="t", chunk_size=1, count=10)))
         self.run(self.store.acknowledge(1, key, "t", index))
-        assert list(self.run(self.store.session(1, key)).received) == [index]
+        assert list(self.run(session_of(self.store, 1, key)).received) == [index]
 
     @rule()
     def restart(self):

@@ -6,28 +6,29 @@ from syncd.core.model import Proof, Session, Stored
 from syncd.core.states import Outcome, State
 from syncd.store.records import ContentQuery
 from tests.store.support import claim, observe, seen
+from tests.support.records import session_of, stored_content
 
 SESSION = Session(token="task", chunk_size=36_864, count=5000, received=ChunkSet([0, 4999]))
 
 
 async def test_save_session_keeps_chunks(store, remote):
-    assert await store.session(remote, "key") is None
+    assert await session_of(store, remote, "key") is None
     await store.save_session(remote, "key", SESSION)
-    assert await store.session(remote, "key") == SESSION
+    assert await session_of(store, remote, "key") == SESSION
     for index in (7, 0, 7):
         await store.acknowledge(remote, "key", "task", index)
-    kept = await store.session(remote, "key")
+    kept = await session_of(store, remote, "key")
     assert kept.received == ChunkSet([0, 7, 4999])
 
 
 async def test_session_belongs_to_remote_and_content(store, remote):
     other = (await store.register_remote("other", "other")).id
     await store.save_session(remote, "key", SESSION)
-    assert await store.session(other, "key") is None
-    assert await store.session(remote, "other key") is None
+    assert await session_of(store, other, "key") is None
+    assert await session_of(store, remote, "other key") is None
     await store.drop_session(other, "key")
     await store.drop_session(remote, "other key")
-    assert await store.session(remote, "key") == SESSION
+    assert await session_of(store, remote, "key") == SESSION
 
 
 async def test_save_session_replaces_old_session(store, remote):
@@ -35,19 +36,19 @@ async def test_save_session_replaces_old_session(store, remote):
     new = Session(token="new", chunk_size=1, count=2, needs_verification=True)
     await store.save_session(remote, "key", new)
     await store.acknowledge(remote, "key", "task", 1)  # meant for the old one
-    assert await store.session(remote, "key") == new
+    assert await session_of(store, remote, "key") == new
 
 
 async def test_require_verification_is_kept(store, remote):
     await store.save_session(remote, "key", SESSION)
     await store.require_verification(remote, "key")
-    assert (await store.session(remote, "key")).needs_verification
+    assert (await session_of(store, remote, "key")).needs_verification
 
 
 async def test_drop_session_deletes_chunks(store, remote):
     await store.save_session(remote, "key", SESSION)
     await store.drop_session(remote, "key")
-    assert await store.session(remote, "key") is None
+    assert await session_of(store, remote, "key") is None
     chunks = await store.database.read(lambda connection: connection.exec_driver_sql("SELECT * FROM chunks").all())
     assert chunks == []
 
@@ -57,13 +58,13 @@ async def test_expire_sessions_deletes_old_sessions(store, remote, clock):
     clock.now += 10
     await store.save_session(remote, "new", SESSION)
     assert await store.expire_sessions(clock.now) == 1
-    assert await store.session(remote, "old") is None
-    assert await store.session(remote, "new") == SESSION
+    assert await session_of(store, remote, "old") is None
+    assert await session_of(store, remote, "new") == SESSION
 
 
 async def test_forget_content_deletes_record(store, remote):
     await store.forget_content(remote, "never known")
-    assert await store.content(remote, "key") is None
+    assert await stored_content(store, remote, "key") is None
 
 
 async def records_of(store, remote_id, key, sha256=None):
@@ -93,23 +94,23 @@ async def test_apply_terms_drops_sessions_of_other_terms(store, remote):
         await store.save_session(remote_id, "k", under_way)
     await store.apply_terms(remote, "expired_at 1 s")  # an earlier version did not say which terms held
     await store.apply_terms(remote, "expired_at 1 s")
-    assert await store.session(remote, "k") == under_way
+    assert await session_of(store, remote, "k") == under_way
     await store.apply_terms(remote, "")
-    assert await store.session(remote, "k") is None
-    assert await store.session(other, "k") == under_way
+    assert await session_of(store, remote, "k") is None
+    assert await session_of(store, other, "k") == under_way
 
 
 async def test_confirm_saves_proof_and_time(store, remote, clock):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
     await store.finish(job, key="k", stored=Stored(ref="ref"), outcome=Outcome.UPLOADED, sha256="5a")
-    content = await store.content(remote, "k")
+    content = await stored_content(store, remote, "k")
     assert (content.proof, content.confirmed_at, content.sha256) == (Proof.NONE, 0.0, "5a")
     assert (await records_of(store, remote, "k", "5a")).anywhere
     assert not (await records_of(store, remote, "other", "5b")).anywhere
     clock.now += 7
     await store.confirm(remote, "k", Proof.SIZE)
-    content = await store.content(remote, "k")
+    content = await stored_content(store, remote, "k")
     assert (content.proof, content.confirmed_at) == (Proof.SIZE, clock.now)
 
 
@@ -154,4 +155,4 @@ async def test_finish_at_once_records_each_result(store, remote):
     assert states == [None] + [State.DONE] * 5
     assert sorted(change.path for change in changes) == names
     for job in jobs:
-        assert (await store.content(remote, f"k{job.path}")).ref == job.path
+        assert (await stored_content(store, remote, f"k{job.path}")).ref == job.path

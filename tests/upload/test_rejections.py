@@ -7,6 +7,7 @@ from functools import partial
 from syncd.core.chunks import ChunkSet
 from syncd.core.errors import Permanent, Scope, Transient
 from syncd.core.model import Session
+from tests.support.records import session_of
 from tests.support.wait import wait_until
 from tests.upload.fakes import FakeRemote
 from tests.upload.harness import UploadHarness, in_simulation
@@ -117,7 +118,7 @@ async def test_rejected_new_session_fails_job_and_is_dropped(tmp_path):
         await harness.add_file("a.jpg", data)
         await harness.wait_for_states(failed=1)
         assert harness.remote.count("begin") == 1
-        assert await harness.store.session(harness.remote_id, key) is None
+        assert await session_of(harness.store, harness.remote_id, key) is None
 
 
 @in_simulation
@@ -129,7 +130,7 @@ async def test_given_up_job_drops_its_session(tmp_path):
         key = await save_lost_session(harness, data)
         await harness.add_file("a.jpg", data)
         await harness.wait_for_states(failed=1)
-        assert await harness.store.session(harness.remote_id, key) is None
+        assert await session_of(harness.store, harness.remote_id, key) is None
         harness.remote.fail = lambda call, *about: None
         await harness.store.retry([(await harness.job("a.jpg")).id])
         await harness.wait_for_states(done=1)

@@ -14,6 +14,7 @@ from syncd.core.retry import MAX_LOST, MAX_TRIES, Policy
 from syncd.core.states import IN_USE, Cause, Outcome, State
 from syncd.upload.upload import IN_USE_RETRY_SECONDS
 from tests.simulation.event_loop import simulated
+from tests.support.records import session_of
 from tests.upload.fakes import FakeRemote
 from tests.upload.harness import UploadHarness, in_simulation
 
@@ -243,7 +244,7 @@ async def test_worker_lost_session_is_retried_a_few_times(tmp_path):
         await harness.add_file("a.jpg", os.urandom(3000))
         await harness.wait_for_states(failed=1)
         assert harness.remote.count("begin") == 2 * MAX_LOST
-        assert await harness.store.session(harness.remote_id, (await harness.job("a.jpg")).key or "") is None
+        assert await session_of(harness.store, harness.remote_id, (await harness.job("a.jpg")).key or "") is None
 
 
 @in_simulation
