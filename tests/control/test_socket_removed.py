@@ -113,7 +113,7 @@ async def test_socket_of_other_process_is_kept(path):
 
 def test_bound_socket_accepts_connections_at_once(tmp_path):
     """Otherwise a daemon that binds again would take it for the socket of a dead process."""
-    with module._bind(str(tmp_path / "control.sock"), None), socket.socket(socket.AF_UNIX) as client:
+    with module._bound_socket(str(tmp_path / "control.sock"), None), socket.socket(socket.AF_UNIX) as client:
         client.connect(str(tmp_path / "control.sock"))
 
 
