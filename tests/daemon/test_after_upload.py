@@ -1,4 +1,4 @@
-"""The removal of local files after their upload: which are deleted or moved, which are kept, and the logged reasons."""
+"""Local files after their upload: deletion, moves, files kept, and the logged reasons."""
 
 import asyncio
 import hashlib
@@ -33,7 +33,7 @@ def by_hand(monkeypatch):
 
 @pytest.fixture
 def answers(monkeypatch):
-    """What servers say to whether they still have a content; the questions are counted."""
+    """The response of all servers to "is the content stored?", and the list of the questions."""
     given = {"says": Confirmation(presence=Presence.YES, proof=Proof.BYTES), "asked": []}
 
     async def confirm(self, ref, content, *, thorough=False):
@@ -121,7 +121,7 @@ async def test_after_upload_move_keeps_relative_folders(harness, tmp_path):
     ],
 )
 async def test_after_upload_unselected_file_is_kept(harness, by_hand, change, why):
-    """Else a single reload that adds an exclude and sets delete would remove exactly the files that it excludes."""
+    """A reload that adds an exclude and sets delete does not delete the files it excludes."""
     name = "sub/a.jpg" if "recursive" in change else "a.jpg"
     after = await uploaded(harness, name, after="keep")
     harness.settings["folders"][0] |= {"after_upload": "delete", **change}
@@ -222,7 +222,10 @@ async def test_after_upload_record_without_sha256_compares_key(harness, by_hand)
 
 
 async def test_after_upload_same_fingerprint_other_bytes_is_uploaded(harness, by_hand):
-    """As after a memory map, or where a time stamp has two seconds: nothing else would ever notice."""
+    """New bytes with the same size and mtime are found by the digest before the deletion.
+
+    This happens after writes through a memory map, or with time stamps of two seconds.
+    """
     after = await uploaded(harness, "a.jpg")
     path, new = harness.inbox / "a.jpg", random_bytes(1000, "other")
     found = path.stat()

@@ -1,4 +1,4 @@
-"""The control service of a running daemon: listing, retry, cancel, pause, rescan and errors."""
+"""The control service of a running daemon: list, retry, cancel, pause, rescan, errors."""
 
 import os
 

@@ -20,7 +20,7 @@ OLD, NEW = "token-of-last-year", "token-of-this-year"
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory):
-    """Two certificates for 127.0.0.1 that sign themselves, ``one`` and ``two``, each with its key in the same file."""
+    """Two self-signed certificates for 127.0.0.1, each in a file with its private key."""
     if shutil.which("openssl") is None:
         pytest.skip("makes certificates with openssl")
     folder = tmp_path_factory.mktemp("pki")
@@ -34,7 +34,7 @@ def pki(tmp_path_factory):
 
 
 class Front:
-    """TLS in front of a receiver, which can be given another certificate and other clients to trust."""
+    """A TLS proxy for a receiver, whose certificate and trusted clients can change."""
 
     def __init__(self, pki, url):
         self._pki, self._back = pki, urlsplit(url).port
@@ -91,7 +91,7 @@ async def front(pki, receiver):
 
 @pytest.fixture
 def held(harness, pki):
-    """Put a certificate of the PKI into a file beside the configuration, as a renewal does it."""
+    """Return a function that replaces a file next to the configuration, as a renewal does."""
 
     def put(file, certificate):
         new = harness.folder / f"{file}.new"
@@ -234,7 +234,7 @@ async def test_renewal_without_change_interrupts_nothing(harness):
 
 
 async def test_renewal_during_upload_resumes_it(harness):
-    """What has arrived before the renewal is not sent again."""
+    """The chunks that arrived before the renewal are not sent again."""
     file = harness.folder / "drive.token"
     file.write_text(OLD)
     file.chmod(0o600)

@@ -1,4 +1,7 @@
-"""Saving uploaded files in the folder of a real daemon: completely or not at all, and never over another file."""
+"""Files uploaded through the dashboard are saved completely or not at all.
+
+They never replace another file. The daemon is real.
+"""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""What becomes of a local file for each answer of a server: every ``after_upload`` against every answer that is known.
+"""Each ``after_upload`` action against each known server response.
 
 The answers are in ``tests/remotes/confirmations.py``; the table is in ``docs/reference/confirmations.md``.
 ``python -m tests.daemon.test_deletion_confirmations`` writes it there again.
@@ -48,7 +48,7 @@ class Case:
 
     @property
     def is_confirmed(self):
-        """Say whether the server has in all confirmed the content: what the file may go for."""
+        """Return whether the server confirmed the content, so that the file may be deleted."""
         if not isinstance(self.upload.expected, Proof):
             return False
         if self.upload.api == "image":
@@ -70,7 +70,10 @@ GROUPS = [CASES[start : start + AT_ONCE] for start in range(0, len(CASES), AT_ON
 
 
 def data_of(name):
-    """Return what remote ``name`` gets: what another one has would be looked up first, not sent in one request."""
+    """Return different content for each remote.
+
+    For content that another remote has, the daemon asks the server first instead of a single-request upload.
+    """
     return DATA + name.encode()
 
 
@@ -101,7 +104,7 @@ def settings(base, group, urls):
 
 
 async def outcomes(group, base):
-    """Have one daemon meet each answer; return the state of each job, and where each file is then."""
+    """Run one daemon against each response; return each job's state and its file's location."""
     async with AsyncExitStack() as stack:
         urls = {}
         for number, case in enumerate(group):
@@ -193,7 +196,7 @@ ASKED = {
 
 
 def read_table():
-    """Return the published table: API, answer, and the answer to the question for the file → the outcome."""
+    """Return the published table: (API, response, presence of the file) to outcome."""
     text = DOCUMENT.read_text("utf-8")
     found = {}
     for line in text.partition(BEGIN)[2].partition(END)[0].splitlines()[2:]:

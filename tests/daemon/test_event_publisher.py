@@ -1,4 +1,4 @@
-"""The events that the daemon publishes to listeners, and that it does not poll without listeners."""
+"""The daemon publishes events to listeners, and does not poll while it has none."""
 
 import asyncio
 import json

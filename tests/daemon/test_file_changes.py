@@ -1,4 +1,4 @@
-"""Files that are written, touched, renamed, deleted and created again in the folder of a real daemon."""
+"""Files are written, touched, renamed, deleted and recreated in a real daemon's folder."""
 
 import os
 import sqlite3
@@ -26,7 +26,7 @@ async def hashed(harness):
 
 
 async def cancelled(harness, name="private.jpg", data=None):
-    """Let the daemon find a file, and cancel its job."""
+    """Wait until the daemon finds the file, then cancel its job."""
     await harness.service.stop(now=False)
     (harness.inbox / name).write_bytes(data or random_bytes(1000))
     await harness.wait_for_counts(queued=1)

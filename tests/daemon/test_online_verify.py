@@ -1,4 +1,7 @@
-"""Verify inside a running daemon: it finds bad copies, repairs them on request, and ends with the daemon."""
+"""Verify inside a running daemon: it finds bad copies and repairs them on request.
+
+It ends when the daemon stops.
+"""
 
 import asyncio
 import hashlib

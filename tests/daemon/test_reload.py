@@ -1,4 +1,4 @@
-"""A reload during uploads loses nothing, and does not restart unchanged remotes and folders."""
+"""A reload during uploads loses nothing and restarts no unchanged remote or folder."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -117,7 +117,7 @@ def _logging(settings, _site):
 
 @pytest.mark.parametrize("change", [_folders, _remotes, _limits, _logging])
 async def test_reload_during_upload_sends_each_chunk_once(harness, change):
-    """The reload comes in the middle of them; each chunk is sent once, and the upload is never put back."""
+    """A reload in the middle of an upload repeats no chunk and does not requeue the job."""
     harness.settings["scheduler"]["bandwidth"] = "2MiB/s"
     await harness.start()
     changes = told(harness)
@@ -272,7 +272,7 @@ async def test_reload_reports_settings_that_need_restart(harness):
 
 @asynccontextmanager
 async def elsewhere(harness):
-    """The harness's server at another address; each request there is in the list that this gives."""
+    """The harness's server at a second address; yields the list of its requests."""
     requests: list[str] = []
 
     async def handle(request):

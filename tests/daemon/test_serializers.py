@@ -1,4 +1,4 @@
-"""The settings in the control API contain no secrets, and limits can be changed during uploads."""
+"""The control API shows the settings without secrets, and changes limits during uploads."""
 
 import asyncio
 import json

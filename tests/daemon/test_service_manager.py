@@ -26,7 +26,10 @@ class Manager:
             self.told.append(dict(line.split("=", 1) for line in raw.decode().splitlines()))
 
     async def wait_until(self, *turns):
-        """Wait for messages of these kinds in this order, and return the last one; ignores status messages."""
+        """Wait for messages of these kinds in this order, and return the last one.
+
+        Status and watchdog messages are ignored.
+        """
 
         def turned():
             return [message for message in self.hear() if set(message) - {"STATUS", "WATCHDOG"}]

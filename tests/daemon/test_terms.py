@@ -1,4 +1,7 @@
-"""A changed ``expired_at`` or ``encrypt_password`` applies to later uploads; earlier copies are no duplicates."""
+"""A changed ``expired_at`` or ``encrypt_password`` applies to later uploads.
+
+A copy with other terms is not a duplicate.
+"""
 
 import pytest
 
@@ -53,7 +56,7 @@ async def test_terms_changed_same_bytes_are_stored_again(harness, drive, before)
 
 
 async def test_terms_copy_not_replaced_keeps_recorded_terms(harness, drive):
-    """Nothing can be stored anew in chunks where *create* says that the file is there."""
+    """*create* answers that the file exists, so its expiry cannot be changed by an upload."""
     drive |= {"direct": "never", "expired_at": "1d"}
     await harness.start()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(10_000))
