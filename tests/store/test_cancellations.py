@@ -129,7 +129,7 @@ async def test_finish_with_other_content_ends_cancellation(store, remote):
 
 
 async def test_retry_ends_cancellation_of_content(store, remote):
-    """The retried content is uploaded under the new name too; the job of the old name stays cancelled."""
+    """The content is uploaded under the new name; the job of the old name stays cancelled."""
     await observe(store, remote, seen("a"))
     await cancel(store, "a")
     await store.mark_files_gone(FOLDER, ["a"])

@@ -357,7 +357,7 @@ def test_acknowledged_writes_survive_kill(path):
 
 
 async def test_write_together_failing_argument_fails_alone(database):
-    """The calls that wait at the same time share one run of the work; an exception reaches its own caller only."""
+    """Waiting calls share one run of the work; an exception reaches only its own caller."""
     runs, blocked = [], threading.Event()
 
     def insert(connection, numbers):

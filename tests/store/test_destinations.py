@@ -1,4 +1,4 @@
-"""Which records a remote takes over: those of earlier versions and of its former address."""
+"""The records that a remote takes over: from earlier versions and its former address."""
 
 import sqlite3
 from contextlib import closing

@@ -292,7 +292,7 @@ async def test_moved_from_belongs_to_its_folder(store, remote):
 
 
 async def test_other_file_with_equal_fingerprint_is_queued(store, remote):
-    """The file was replaced between two scans: ext4 reused the inode, and the camera set the same mtime."""
+    """The file was replaced between two scans, with the same inode (ext4) and mtime (camera)."""
     await observe(store, remote, seen("a", birth_ns=3))
     (job,) = await claim(store, remote)
     await finish(store, job)

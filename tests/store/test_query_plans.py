@@ -1,4 +1,4 @@
-"""The statements that run at each start, rescan and removal search an index, also in a store without statistics."""
+"""The statements of each start, rescan and removal use an index, even without statistics."""
 
 from syncd.store import claims, files, removals
 from syncd.store.transitions import UnitOfWork

@@ -1,4 +1,7 @@
-"""Pages of recorded files for the comparison with a scan; ``test_stateful`` compares them with ``diff``."""
+"""Pages of recorded files for the comparison with a scan.
+
+``test_stateful`` compares them with ``diff``.
+"""
 
 import os
 

@@ -108,7 +108,7 @@ async def test_unreadable_folder_does_not_block(database, reports, monkeypatch):
 
 
 def meanwhile(key, deed):
-    """Return work that changes the file during the transaction, after the last check of its path."""
+    """Return work that changes the file in the transaction, after the last check of its path."""
     done = []
 
     def work(connection):
