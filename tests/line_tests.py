@@ -1,8 +1,7 @@
 """A pytest plugin that records which tests run each line of syncd, as JSON.
 
-Use it with ``-p tests.line_tests --line-tests FILE``.
-
-``make mutation`` reads the file to run, for each mutant, only the tests that can notice it.
+Use it with ``-p tests.line_tests --line-tests FILE``. ``make mutation`` reads the file and runs, for each mutant, only
+the tests that can detect it.
 """
 
 import json

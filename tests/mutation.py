@@ -1,11 +1,9 @@
 """Run mutation tests: change the code in one place and check that a test fails.
 
-Run it with ``make mutation``.
-
-A random sample of the changes that Cosmic Ray knows (a negated condition, `and` for `or`, another operator, a loop that
-never runs), the same for the same seed. Each is made in a clone of the last commit and meets the tests of
-its own package that start no process and run the changed line. Prints the changes that no test noticed; exits 1 if they
-are too many.
+Run it with ``make mutation``. The mutants are a random sample of Cosmic Ray's (a negated condition, `and` for `or`,
+another operator, a loop that never runs); the same seed gives the same sample. Each mutant is applied in a clone of the
+last commit and tested with the tests of its package that start no process and run the changed line. Prints the mutants
+that survived; exits with 1 if there are too many.
 """
 
 import argparse

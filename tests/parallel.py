@@ -1,7 +1,7 @@
 """An xdist scheduler that keeps groups of tests in one process, the longest groups first.
 
-A module is never divided, for the fixtures that its tests share. The tests that load the machine are kept together, as
-two of them at once would starve each other on two cores. They take longest, so they begin first.
+A module is never divided, because its tests share fixtures. The tests that load the machine are one group, because two
+of them would slow each other down too much on two cores.
 """
 
 from xdist.scheduler import LoadScopeScheduling

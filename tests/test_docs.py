@@ -1,8 +1,7 @@
 """The documentation agrees with the code.
 
-This covers each event, key, default, state, exit code, command, option and route.
-
-Each list in the documents is compared with the code in both directions, so that neither can grow without the other.
+This covers each event, key, default, state, exit code, command, option and route. Each list is compared in both
+directions, so that neither the documentation nor the code can grow without the other.
 """
 
 import ast
@@ -433,13 +432,13 @@ def test_metrics(tmp_path: Path) -> None:
             body, _ = await metrics.scrape(daemon)
             return body.decode()
 
-    told = {
+    actual = {
         sample.name: (family.type, sorted(sample.labels), family.documentation)
         for family in text_string_to_metric_families(asyncio.run(scraped()))
         for sample in family.samples
     }
     documented = by_name(rows(DOCS["metrics"], "metric"))
-    assert told == {name: (kind, sorted(code(labels)), words) for name, (_, kind, labels, words) in documented.items()}
+    assert actual == {name: (kind, sorted(code(labels)), text) for name, (_, kind, labels, text) in documented.items()}
 
 
 def test_status_document() -> None:

@@ -138,7 +138,7 @@ def test_patterns_accepted_pattern_matches_any_name(tmp_path, include, exclude, 
         keys = {problem.key for problem in error.problems}
     else:
         keys = set()
-        judge = Patterns(include=made.include, exclude=made.exclude)
-        assert judge.matches(name) in {True, False}
-        assert judge.descends_into(name) in {True, False}
+        patterns = Patterns(include=made.include, exclude=made.exclude)
+        assert patterns.matches(name) in {True, False}
+        assert patterns.descends_into(name) in {True, False}
     assert all("include" in key or "exclude" in key for key in keys)

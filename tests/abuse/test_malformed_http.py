@@ -69,7 +69,7 @@ async def receiver_at(folder, **changes):
             ),
             host="127.0.0.1",
             port=0,
-            ready=lambda told: url.set_result(URL(told)),
+            ready=lambda address: url.set_result(URL(address)),
             stop=stop,
         )
     )
@@ -318,13 +318,13 @@ async def test_servers_stalled_reader_is_closed(tmp_path):
 
 async def test_receiver_unfinished_uploads_are_bounded(tmp_path):
     async with receiver_at(tmp_path / "r", max_unfinished=3) as url:
-        told = []
+        statuses = []
         for number in range(5):
             body = b'{"sha256": "%064x", "size": 4, "chunk_size": 2}' % number
             raw = b"POST /image HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             raw += b"Content-Length: %d\r\n\r\n%b"
-            told.append(status_of(await say(url, raw % (len(body), body))))
-        assert told == [201, 201, 201, 503, 503]
+            statuses.append(status_of(await say(url, raw % (len(body), body))))
+        assert statuses == [201, 201, 201, 503, 503]
 
 
 # The daemon's own.

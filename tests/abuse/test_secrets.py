@@ -1,9 +1,7 @@
-"""Real processes with marked secrets write no secret anywhere.
+"""Real processes with marked secrets disclose none of them.
 
 The tests search outputs, logs, command lines, environments and stored files. The server and the proxy are the worst
 case: each response repeats the complete request, with each error status in turn.
-
-The server is the worst one: it answers every request with all of it, in every kind of error, and so does the proxy.
 """
 
 import base64
@@ -67,10 +65,10 @@ def found_in(raw):
 @pytest.mark.parametrize("secret", [TOKEN_IN_FILE, "".join(f"%{byte:02x}" for byte in TOKEN_IN_FILE.encode())])
 def test_found_in_shows_the_whole_value(secret):
     before, after = "127.0.0.1:1 answered 500 to GET /" + "x" * 300, ": " + "y" * 300
-    told = found_in(f"\0other\0{before}{secret}{after}\0other\n".encode())
-    assert before in told
-    assert after in told
-    assert "other" not in told
+    found = found_in(f"\0other\0{before}{secret}{after}\0other\n".encode())
+    assert before in found
+    assert after in found
+    assert "other" not in found
     assert found_in(b"\0other\n") is None
 
 
@@ -100,8 +98,8 @@ class Echo(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(raw)))
         if status in (301, 302):
-            told = "/".join(quote(value, safe="") for value in self.headers.values())
-            place = f"http://elsewhere.test:1/{told}" if status == 302 else f"/{told}?{told}"
+            echoed = "/".join(quote(value, safe="") for value in self.headers.values())
+            place = f"http://elsewhere.test:1/{echoed}" if status == 302 else f"/{echoed}?{echoed}"
             self.send_header("Location", place)
         if status in (429, 503):
             self.send_header("Retry-After", "0")

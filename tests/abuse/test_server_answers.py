@@ -1,8 +1,6 @@
 """For any server response, a remote returns a storable result or raises a `Failure`.
 
 The remotes are real and use real sockets; the responses are generated, from the status line to the JSON fields.
-
-Real remotes on real sockets; the other end is made up, from the status line to the fields of the JSON.
 """
 
 import asyncio
@@ -35,7 +33,7 @@ DATA = bytes(range(256)) * 40
 quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-class Liar:
+class ScriptedServer:
     """A server that answers each request with the bytes that ``script`` returns for it.
 
     Then it closes the connection or, with ``hang``, keeps it open.
@@ -92,14 +90,14 @@ class Liar:
 
 
 class Bench:
-    """A generated server and the remotes, with synchronous methods, as Hypothesis needs."""
+    """A scripted server and its clients, with synchronous methods, as Hypothesis needs."""
 
     def __init__(self, runner):
         self.runner = runner
-        self.liar = runner.run(Liar().start())
+        self.server = runner.run(ScriptedServer().start())
 
     def close(self):
-        self.runner.run(self.liar.stop())
+        self.runner.run(self.server.stop())
 
     def upload(self, kind, script, *, hang=False, session=None, data=DATA):
         """Upload ``data`` as the scheduler does; return the result or the raised `Failure`."""
@@ -112,12 +110,12 @@ class Bench:
         return outcome
 
     async def _upload(self, kind, script, hang, session, data):
-        self.liar.script, self.liar.hang, self.liar.calls, self.liar.received = script, hang, [], 0
+        self.server.script, self.server.hang, self.server.calls, self.server.received = script, hang, [], 0
         make = image_settings if kind == "image" else multipart_settings
         options = {} if kind == "image" else {"direct": "auto" if kind == "direct" else "never"}
         remote = make_remote(
             kind,
-            make(self.liar.url, timeout=TIMEOUT, chunk_size=4096, **options),
+            make(self.server.url, timeout=TIMEOUT, chunk_size=4096, **options),
             throttle=CountingThrottle(),
             clock=lambda: NOW,
             user_agent="syncd/test",
@@ -375,7 +373,7 @@ def spoilt(good):
     missing = st.lists(st.sampled_from(sorted(good)), max_size=2) if good else st.just([])
     return st.one_of(
         st.builds(
-            lambda odd_ones, gone: {k: v for k, v in (good | odd_ones).items() if k not in gone}, changed, missing
+            lambda replaced, gone: {k: v for k, v in (good | replaced).items() if k not in gone}, changed, missing
         ),
         values,
     ).map(json.dumps)
@@ -400,20 +398,20 @@ calls = st.fixed_dictionaries(
 )
 
 
-def by_call(told):
+def by_call(replies):
     def script(call):
-        name = next((name for name in told if f"/upload/{name}" in call), "image")
-        status, body = told[name]
+        name = next((name for name in replies if f"/upload/{name}" in call), "image")
+        status, body = replies[name]
         return response(body.encode(), "Content-Type: application/json", status=status)
 
     return script
 
 
 @settings(quick, max_examples=300)
-@given(kind=st.sampled_from(["image", "multipart", "direct"]), told=calls, resumed=st.booleans())
-def test_client_any_json_is_handled(bench, kind, told, resumed):
+@given(kind=st.sampled_from(["image", "multipart", "direct"]), replies=calls, resumed=st.booleans())
+def test_client_any_json_is_handled(bench, kind, replies, resumed):
     session = Session(token="t-0", chunk_size=4096, count=3) if resumed and kind == "multipart" else None
-    bench.upload(kind, by_call(told), session=session)
+    bench.upload(kind, by_call(replies), session=session)
 
 
 @settings(quick, max_examples=150)
@@ -466,21 +464,21 @@ def test_client_large_chunk_is_read_in_pieces(bench):
     source = Noting(bytes(3 * MIB + 5))
     assert bench.upload("multipart", agreed(chunk_size=2**40, chunks_count=1), data=source) == Stored(ref="f-1")
     assert source.longest <= 4096
-    assert bench.liar.received > source.size
+    assert bench.server.received > source.size
 
 
 def test_client_millions_of_chunks_are_refused(bench):
     outcome = bench.upload("multipart", agreed(chunk_size=1, chunks_count=1_200_000), data=bytes(1_200_000))
     assert isinstance(outcome, Permanent)
     assert "1200000 chunks" in str(outcome)
-    assert len(bench.liar.calls) == 1
+    assert len(bench.server.calls) == 1
 
 
 @pytest.mark.parametrize("task", ["\ud800", "x" * 5000, "", None, [], {}, True])
 def test_client_invalid_task_id_is_refused(bench, task):
     outcome = bench.upload("multipart", agreed(task_id=task))
     assert isinstance(outcome, Failure)
-    assert bench.liar.posted() == 1
+    assert bench.server.posted() == 1
 
 
 @pytest.mark.parametrize("ref", ["\ud800", "x" * 5000])
@@ -498,9 +496,9 @@ def test_client_deeply_nested_json_is_handled(form):
     """There is a depth that can be read and no longer shown."""
     for depth in range(sys.getrecursionlimit() - 120, sys.getrecursionlimit()):
         body = form.format("[" * depth + "]" * depth).encode()
-        told = Response(host="h", request_line="POST /x", status=400, body=body)
-        assert isinstance(failure(told, now=NOW), Permanent)
-        assert schema.assembly_state(told.json() or {}) == "running"
+        answer = Response(host="h", request_line="POST /x", status=400, body=body)
+        assert isinstance(failure(answer, now=NOW), Permanent)
+        assert schema.assembly_state(answer.json() or {}) == "running"
 
 
 DUPLICATES = [
@@ -523,7 +521,7 @@ DUPLICATES = [
 def test_client_json_without_agreement_is_refused(bench, body):
     outcome = bench.upload("multipart", lambda _: response(body))
     assert isinstance(outcome, Failure)
-    assert bench.liar.posted() == 1
+    assert bench.server.posted() == 1
 
 
 @pytest.mark.parametrize(
@@ -531,12 +529,12 @@ def test_client_json_without_agreement_is_refused(bench, body):
 )
 def test_client_invalid_chunk_list_is_refused(bench, listed):
     """The response to *complete* decides, even if the list of chunks is invalid."""
-    told = {"resume": json.dumps({"uploaded_chunks": listed, "chunks_uploaded": listed}).encode()}
+    resumed = json.dumps({"uploaded_chunks": listed, "chunks_uploaded": listed}).encode()
     missing = response(b'{"code": "CHUNK_MISSING"}', status="400 Bad Request")
     session = Session(token="t-0", chunk_size=4096, count=3)
     outcome = bench.upload(
         "multipart",
-        lambda call: response(told["resume"]) if "resume" in call else missing if "complete" in call else response(),
+        lambda call: response(resumed) if "resume" in call else missing if "complete" in call else response(),
         session=session,
     )
     assert isinstance(outcome, SessionLost)

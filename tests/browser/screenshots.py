@@ -1,8 +1,7 @@
 """Take screenshots of every view for the documentation.
 
-Each is taken in light and dark mode, at desktop and at phone size.
-
-Run ``make screenshots``, or ``python -m tests.browser.screenshots FOLDER``.
+Each is taken in light and dark mode, at desktop and at phone size. Run ``make screenshots``, or
+``python -m tests.browser.screenshots FOLDER``.
 """
 
 import asyncio

@@ -115,8 +115,8 @@ async def test_query_parameters_are_those_of_the_routes(http):
             named = {one["name"] for one in of["get"]["parameters"]}
             if named:
                 async with http.get(path, params={"nonsense": "1"}) as answer:
-                    told = (await answer.json())["error"]
-                assert told.endswith(f"known are {', '.join(sorted(named))}"), path
+                    error = (await answer.json())["error"]
+                assert error.endswith(f"known are {', '.join(sorted(named))}"), path
 
 
 def test_event_kinds_are_described():

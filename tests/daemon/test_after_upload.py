@@ -384,7 +384,7 @@ async def test_after_upload_reload_to_delete_reports_count(harness):
     harness.settings["folders"][0]["after_upload"] = "delete"
     messages = await harness.reload()
     assert any(
-        "after_upload is delete now, which affects 2 files that are uploaded already" in told for told in messages
+        "after_upload is delete now, which affects 2 files that are uploaded already" in message for message in messages
     )
     async with asyncio.timeout(kept_files.FIRST_RETRY_SECONDS / 2):  # it does not wait for the next sweep
         await wait_until(lambda: left(harness) == [])

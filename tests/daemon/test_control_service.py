@@ -49,8 +49,8 @@ async def test_control_service_jobs_of_one_file_are_adjacent(harness):
     assert (len(alone["jobs"]), alone["siblings"]) == (1, [])
     for query in ({"state": State.SKIPPED}, {"search": "a.jpg", "remote": "drive"}):
         page = await harness.service.jobs(JobQuery(**query, siblings=True))
-        told = [(job["name"], job["remote"], job["state"]) for job in (*page["jobs"], *page["siblings"])]
-        assert told == [("a.jpg", "drive", "skipped"), ("a.jpg", "ascii", "queued")]
+        listed = [(job["name"], job["remote"], job["state"]) for job in (*page["jobs"], *page["siblings"])]
+        assert listed == [("a.jpg", "drive", "skipped"), ("a.jpg", "ascii", "queued")]
 
 
 async def test_control_service_jobs_filter_by_state_and_name(stopped):

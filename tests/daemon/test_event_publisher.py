@@ -19,8 +19,8 @@ from tests.support.wait import wait_until
 log = structlog.get_logger()
 
 
-class Ear:
-    """Listens to a hub in the background."""
+class Recorder:
+    """Subscribes to a hub and records its events in the background."""
 
     def __init__(self, hub, *kinds):
         self.events = []
@@ -43,15 +43,15 @@ class Ear:
 
 @pytest.fixture
 async def listen(harness):
-    ears = []
+    recorders = []
 
     def begin(*kinds):
-        ears.append(Ear(harness.daemon.hub, *kinds))
-        return ears[-1]
+        recorders.append(Recorder(harness.daemon.hub, *kinds))
+        return recorders[-1]
 
     yield begin
-    for ear in ears:
-        await ear.close()
+    for recorder in recorders:
+        await recorder.close()
 
 
 async def test_publisher_new_listener_gets_full_state(harness, listen):
@@ -60,23 +60,23 @@ async def test_publisher_new_listener_gets_full_state(harness, listen):
     await wait_until(lambda: first.of("progress"))
     second = listen()
     await wait_until(lambda: second.of("progress"))
-    for ear in (first, second):
-        assert ear.of("daemon")[-1] == {
+    for recorder in (first, second):
+        assert recorder.of("daemon")[-1] == {
             "state": "running",
             "store_blocked": None,
             "folders": [str(harness.inbox)],
             "remotes": ["ascii", "drive"],
         }
-        assert ear.of("folder")[-1]["path"] == str(harness.inbox)
-        assert {remote["name"] for remote in ear.of("remote")} == {"drive", "ascii"}
-        assert ear.of("progress")[-1]["flights"] == []
+        assert recorder.of("folder")[-1]["path"] == str(harness.inbox)
+        assert {remote["name"] for remote in recorder.of("remote")} == {"drive", "ascii"}
+        assert recorder.of("progress")[-1]["flights"] == []
 
 
 async def test_publisher_unchanged_state_is_not_repeated(harness, listen):
     await harness.start()
-    ear = listen("daemon", "remote", "progress")
-    await wait_until(lambda: ear.of("progress"))
-    before = len(ear.events)
+    recorder = listen("daemon", "remote", "progress")
+    await wait_until(lambda: recorder.of("progress"))
+    before = len(recorder.events)
     looks = 0
     work = DaemonControlService.progress
 
@@ -88,7 +88,7 @@ async def test_publisher_unchanged_state_is_not_repeated(harness, listen):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DaemonControlService, "progress", counted)
         await wait_until(lambda: looks >= 3)
-    assert len(ear.events) == before
+    assert len(recorder.events) == before
 
 
 async def test_publisher_without_listeners_does_not_poll(harness, monkeypatch):
@@ -109,37 +109,37 @@ async def test_publisher_without_listeners_does_not_poll(harness, monkeypatch):
 async def test_publisher_progress_rate_is_limited(harness, listen):
     harness.settings["scheduler"]["bandwidth"] = "128KiB/s"
     await harness.start()
-    ear = listen("progress")
+    recorder = listen("progress")
     began = asyncio.get_running_loop().time()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(400_000))
     await harness.wait_for_counts(done=1)
     seconds = asyncio.get_running_loop().time() - began
-    flights = [flight for document in ear.of("progress") for flight in document["flights"]]
+    flights = [flight for document in recorder.of("progress") for flight in document["flights"]]
     assert len({flight["sent"] for flight in flights}) > 2
     assert {flight["path"] for flight in flights} == {str(harness.inbox / "a.jpg")}
-    assert len(ear.of("progress")) <= seconds / 0.25 + 2
+    assert len(recorder.of("progress")) <= seconds / 0.25 + 2
 
 
 async def test_publisher_pause_and_lost_folder_are_events(harness, listen):
     await harness.start()
-    ear = listen("daemon", "folder")
-    await wait_until(lambda: ear.of("folder") and ear.of("folder")[-1]["state"] == "watching")
+    recorder = listen("daemon", "folder")
+    await wait_until(lambda: recorder.of("folder") and recorder.of("folder")[-1]["state"] == "watching")
     await harness.daemon.pause(now=False)
-    await wait_until(lambda: ear.of("daemon")[-1]["state"] == "stopped")
+    await wait_until(lambda: recorder.of("daemon")[-1]["state"] == "stopped")
     harness.inbox.rename(harness.folder / "elsewhere")
-    await wait_until(lambda: ear.of("folder")[-1]["state"] == "offline")
+    await wait_until(lambda: recorder.of("folder")[-1]["state"] == "offline")
 
 
 async def test_publisher_accepts_log_events_of_any_thread(harness, listen):
     await harness.start()
-    ear = listen("log")
+    recorder = listen("log")
     log.info("daemon.reloaded", changes=["here"])
     thread = threading.Thread(target=lambda: log.info("daemon.reloaded", changes=["there"]))
     thread.start()
     thread.join()
 
     def changes():  # other lines may come between
-        return [document["changes"] for document in ear.of("log") if document["event"] == "daemon.reloaded"]
+        return [document["changes"] for document in recorder.of("log") if document["event"] == "daemon.reloaded"]
 
     await wait_until(lambda: len(changes()) == 2)
     assert changes() == [["here"], ["there"]]
@@ -150,9 +150,9 @@ async def test_publisher_failed_poll_is_logged_and_retried(harness, listen, monk
     await harness.start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DaemonControlService, "daemon_event", lambda self: 1 / 0)
-        ear = listen()
-        await wait_until(lambda: any(document["event"] == "events.failed" for document in ear.of("log")))
-    await wait_until(lambda: ear.of("daemon"))
+        recorder = listen()
+        await wait_until(lambda: any(document["event"] == "events.failed" for document in recorder.of("log")))
+    await wait_until(lambda: recorder.of("daemon"))
 
 
 async def test_jobs_filter_by_folder_remote_and_age(harness):
@@ -209,21 +209,21 @@ async def test_metrics_count_uploads_and_states(harness):
     await harness.wait_for_counts(done=1, skipped=1)
     body, content_type = await harness.service.metrics()
     assert content_type.startswith("text/plain")
-    told = {
+    metrics = {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(body.decode())
         for sample in family.samples
     }
-    assert told["syncd_jobs", "drive", "done"] == 1
-    assert told["syncd_jobs", "drive", "skipped"] == 1
-    assert told["syncd_jobs", "ascii", "done"] == 0
-    assert told["syncd_sent_bytes_total",] >= 5000
-    assert told["syncd_remote_up", "drive"] == 1
-    assert told["syncd_requests_in_flight", "drive"] == 0
-    assert told["syncd_requests_limit", "drive"] >= 1
-    assert told["syncd_store_writer_alive",] == told["syncd_uploading",] == 1
-    assert told["syncd_folder_state", str(harness.inbox), "watching"] == 1
-    assert told["syncd_folder_state", str(harness.inbox), "offline"] == 0
+    assert metrics["syncd_jobs", "drive", "done"] == 1
+    assert metrics["syncd_jobs", "drive", "skipped"] == 1
+    assert metrics["syncd_jobs", "ascii", "done"] == 0
+    assert metrics["syncd_sent_bytes_total",] >= 5000
+    assert metrics["syncd_remote_up", "drive"] == 1
+    assert metrics["syncd_requests_in_flight", "drive"] == 0
+    assert metrics["syncd_requests_limit", "drive"] >= 1
+    assert metrics["syncd_store_writer_alive",] == metrics["syncd_uploading",] == 1
+    assert metrics["syncd_folder_state", str(harness.inbox), "watching"] == 1
+    assert metrics["syncd_folder_state", str(harness.inbox), "offline"] == 0
     await harness.daemon.pause(now=False)
     assert b"syncd_uploading 0.0" in (await harness.service.metrics())[0]
 

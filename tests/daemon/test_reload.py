@@ -16,7 +16,7 @@ from tests.support.wait import wait_until
 MIB = 1024 * 1024
 
 
-def told(harness):
+def collect_changes(harness):
     """Collect the changes of all jobs from now on."""
     changes: list[Change] = []
     harness.daemon.runtime.store.changes.subscribe(changes.append)
@@ -68,7 +68,7 @@ async def test_reload_unchanged_remote_keeps_uploading(harness):
     harness.settings["folders"][0]["remote"] = ["drive", "ascii"]
     harness.settings["scheduler"]["bandwidth"] = "2MiB/s"
     await harness.start()
-    changes = told(harness)
+    changes = collect_changes(harness)
     data = random_bytes(4 * MIB)
     (harness.inbox / "giant.tif").write_bytes(data)
     workers = harness.daemon.runtime.scheduler.workers
@@ -105,12 +105,12 @@ def _remotes(settings, harness):
     return ["remote ascii", "remote more"]
 
 
-def _limits(settings, _site):
+def _limits(settings, _harness):
     settings["scheduler"] = {"concurrency": 2, "bandwidth": "100MiB/s", "retry": {"initial": "30ms", "max": "60ms"}}
     return ["scheduler.bandwidth", "scheduler.concurrency", "scheduler.retry"]
 
 
-def _logging(settings, _site):
+def _logging(settings, _harness):
     settings["logging"] = {"level": "debug", "format": "json", "file": "syncd.log"}
     return ["logging"]
 
@@ -120,7 +120,7 @@ async def test_reload_during_upload_sends_each_chunk_once(harness, change):
     """A reload in the middle of an upload repeats no chunk and does not requeue the job."""
     harness.settings["scheduler"]["bandwidth"] = "2MiB/s"
     await harness.start()
-    changes = told(harness)
+    changes = collect_changes(harness)
     data = random_bytes(4 * MIB)
     (harness.inbox / "giant.tif").write_bytes(data)
 

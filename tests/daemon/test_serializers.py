@@ -9,7 +9,7 @@ import pytest
 
 from syncd.control.service import InvalidRequestError, Limits
 from syncd.core.states import State
-from tests.daemon.test_reload import told
+from tests.daemon.test_reload import collect_changes
 from tests.support.data import random_bytes
 from tests.support.wait import wait_until
 
@@ -77,7 +77,7 @@ async def test_limits_change_interrupts_no_request(harness, by):
     harness.settings["scheduler"] |= {"concurrency": 1, "bandwidth": "100KiB/s"}
     harness.settings["remotes"]["drive"]["chunk_size"] = "1MiB"
     await harness.start()
-    changes = told(harness)
+    changes = collect_changes(harness)
     for number in range(3):
         (harness.inbox / f"{number}.jpg").write_bytes(random_bytes(3 * MIB, number))
     await wait_until(lambda: harness.daemon.runtime.bandwidth_limiter.meter.total > 0)

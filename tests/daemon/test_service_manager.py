@@ -10,34 +10,34 @@ from tests.support.wait import wait_until
 
 
 class Manager:
-    """Listens as systemd does; ``told`` has each message as a mapping."""
+    """Receives messages as systemd does; ``messages`` has each one as a mapping."""
 
     def __init__(self, listening):
         self._listening = listening
-        self.told = []
+        self.messages = []
 
-    def hear(self):
-        """Take in what has come, and return all that was told so far."""
+    def receive(self):
+        """Receive all pending messages; return these and the earlier ones."""
         while True:
             try:
                 raw = self._listening.recv(4096)
             except BlockingIOError:
-                return self.told
-            self.told.append(dict(line.split("=", 1) for line in raw.decode().splitlines()))
+                return self.messages
+            self.messages.append(dict(line.split("=", 1) for line in raw.decode().splitlines()))
 
-    async def wait_until(self, *turns):
+    async def wait_until(self, *kinds):
         """Wait for messages of these kinds in this order, and return the last one.
 
         Status and watchdog messages are ignored.
         """
 
-        def turned():
-            return [message for message in self.hear() if set(message) - {"STATUS", "WATCHDOG"}]
+        def received():
+            return [message for message in self.receive() if set(message) - {"STATUS", "WATCHDOG"}]
 
-        await wait_until(lambda: len(turned()) >= len(turns), f"{turns} came: {self.told}")
-        seen = turned()
-        assert all(turn in message for turn, message in zip(turns, seen, strict=True)), seen
-        self.told.clear()
+        await wait_until(lambda: len(received()) >= len(kinds), f"{kinds} came: {self.messages}")
+        seen = received()
+        assert all(kind in message for kind, message in zip(kinds, seen, strict=True)), seen
+        self.messages.clear()
         return seen[-1]
 
 
@@ -68,7 +68,7 @@ async def test_status_line_describes_work(harness, manager, monkeypatch):
     (harness.inbox / "a.tif").write_bytes(random_bytes(1024 * 1024))
 
     def said(words):
-        return lambda: any(words in message.get("STATUS", "") for message in manager.hear())
+        return lambda: any(words in message.get("STATUS", "") for message in manager.receive())
 
     await wait_until(said("uploading 1"))
     await harness.service.stop(now=True)
@@ -80,15 +80,15 @@ async def test_watchdog_is_fed_only_while_store_works(harness, manager, monkeypa
     await harness.start()
 
     def fed():
-        return any("WATCHDOG" in message for message in manager.hear())
+        return any("WATCHDOG" in message for message in manager.receive())
 
     await wait_until(fed)
     store, alive = harness.daemon.runtime.store, False
     monkeypatch.setattr(type(store), "alive", property(lambda _store: alive))
     await asyncio.sleep(0)
-    manager.hear()
-    manager.told.clear()
-    await wait_until(lambda: sum("STATUS" in message for message in manager.hear()) >= 5)
+    manager.receive()
+    manager.messages.clear()
+    await wait_until(lambda: sum("STATUS" in message for message in manager.receive()) >= 5)
     assert not fed()
     alive = True
     await wait_until(fed)

@@ -23,7 +23,7 @@ def others(harness):
     return watchers.other_watchers(os.stat(harness.inbox), None)
 
 
-def told(logs):
+def warnings_in(logs):
     return [(event["folder"], event["pids"]) for event in logs if event["event"] == "folder.shared"]
 
 
@@ -33,17 +33,17 @@ async def test_shared_folder_second_daemon_warns_once(harness, tmp_path):
     with capture_logs() as logs:
         await harness.start()
         await wait_until(lambda: others(harness))
-        assert told(logs) == []
+        assert warnings_in(logs) == []
         with watchers.announce_watch(os.stat(harness.inbox), other):
-            await wait_until(lambda: told(logs))
-            looks = []
+            await wait_until(lambda: warnings_in(logs))
+            calls = []
             original = watchers.other_watchers
-            watchers.other_watchers = lambda *about: looks.append(about) or original(*about)
+            watchers.other_watchers = lambda *about: calls.append(about) or original(*about)
             try:
-                await wait_until(lambda: len(looks) > 3)
+                await wait_until(lambda: len(calls) > 3)
             finally:
                 watchers.other_watchers = original
-        assert told(logs) == [(str(harness.inbox), [os.getpid()])]
+        assert warnings_in(logs) == [(str(harness.inbox), [os.getpid()])]
 
 
 async def test_shared_folder_with_keep_does_not_warn(harness, tmp_path):
@@ -51,9 +51,9 @@ async def test_shared_folder_with_keep_does_not_warn(harness, tmp_path):
         await harness.start()
         await wait_until(lambda: len(watchers.LISTED.read_text().split(_number(harness.inbox))) > 2)
         harness.settings["folders"][0]["after_upload"] = "delete"
-        assert told(logs) == []
+        assert warnings_in(logs) == []
         await harness.reload()
-        await wait_until(lambda: told(logs))
+        await wait_until(lambda: warnings_in(logs))
 
 
 def _number(path):

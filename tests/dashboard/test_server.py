@@ -219,9 +219,9 @@ async def test_remote_peer_is_rejected(peer, status):
 async def test_rejection_reveals_no_credentials(anonymous_client):
     for name, value in (("Authorization", "Bearer wr0ng"), ("Cookie", "syncd-1=wr0ng"), ("Origin", "http://wr0ng")):
         async with anonymous_client.ask("GET", "/v1/status", headers={name: value}) as answer:
-            told = f"{await answer.text()} {answer.headers}"
-            assert anonymous_client.token not in told
-            assert "wr0ng" not in told
+            text = f"{await answer.text()} {answer.headers}"
+            assert anonymous_client.token not in text
+            assert "wr0ng" not in text
 
 
 # What each answer says.

@@ -31,8 +31,8 @@ def test_events_report_upload_from_queued_to_done(daemon):
         for remote in ("drive", "ascii"):
             states = [event["state"] for kind, event in seen if kind == "job" and event["remote"] == remote]
             assert states == ["queued", "uploading", "done"]
-        told = [event["event"] for kind, event in seen if kind == "log" and event["event"].startswith("job.")]
-        assert sorted(told) == sorted(f"job.{event['state']}" for kind, event in seen if kind == "job")
+        logged = [event["event"] for kind, event in seen if kind == "log" and event["event"].startswith("job.")]
+        assert sorted(logged) == sorted(f"job.{event['state']}" for kind, event in seen if kind == "job")
 
         assert ask(daemon, "/healthz") == (200, b'{"ok": true}')
         status, body = ask(daemon, "/metrics")

@@ -32,9 +32,7 @@ class Text:
 class Churn(threading.Thread):
     """A thread that creates ``files`` files below ``inbox`` and changes some of them.
 
-    It renames, rewrites, copies and removes them.
-
-    Each step waits for a permit: :meth:`permit` lets a number of them go, as fast as the disk allows.
+    It renames, rewrites, copies and removes them. Each step waits for a permit of :meth:`permit`.
     """
 
     def __init__(self, inbox, *, files, seed, giants=0, largest=20 * MIB):

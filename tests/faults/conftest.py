@@ -11,7 +11,7 @@ from tests.support.processes import DaemonProcess, ReceiverProcess
 FULL = os.environ.get("FAULTS") == "full"
 full_only = pytest.mark.skipif(not FULL, reason="takes long: make chaos")
 _MEMORY = "/dev/shm"
-_ROOM = 4 * 1024**3
+_MIN_FREE_BYTES = 4 * 1024**3
 
 
 @pytest.fixture
@@ -21,9 +21,9 @@ def scale():
 
 
 @pytest.fixture
-def place(tmp_path):
+def base(tmp_path):
     """Create a folder in memory if that has enough space: the tests do not test the disk."""
-    if not os.access(_MEMORY, os.W_OK) or shutil.disk_usage(_MEMORY).free < _ROOM:
+    if not os.access(_MEMORY, os.W_OK) or shutil.disk_usage(_MEMORY).free < _MIN_FREE_BYTES:
         yield tmp_path
         return
     with tempfile.TemporaryDirectory(dir=_MEMORY, prefix="syncd-faults-") as path:
@@ -31,8 +31,8 @@ def place(tmp_path):
 
 
 @pytest.fixture
-def receiver(place):
-    with ReceiverProcess(place / "server") as running:
+def receiver(base):
+    with ReceiverProcess(base / "server") as running:
         yield running
 
 
@@ -43,15 +43,15 @@ def proxy(receiver):
 
 
 @pytest.fixture
-def daemon(place, proxy):
+def daemon(base, proxy):
     """A daemon, not started yet, that reaches both services through the proxy.
 
     Its timeouts and retry delays are short.
     """
-    made = DaemonProcess(place, proxy.url, retry={"initial": "50ms", "max": "500ms"})
+    made = DaemonProcess(base, proxy.url, retry={"initial": "50ms", "max": "500ms"})
     for remote in made.settings["remotes"].values():
         remote["timeout"] = "2s"
     yield made
     made.kill()
     if shown := os.environ.get("FAULTS_LOGS"):
-        shutil.copy(made.log, os.path.join(shown, f"{place.name}.log"))
+        shutil.copy(made.log, os.path.join(shown, f"{base.name}.log"))

@@ -15,7 +15,7 @@ def threads(process):
 
 
 def descriptors(process):
-    """Return what is open, sockets and pipes by their kind alone."""
+    """Return the targets of the open descriptors; for sockets and pipes only their kind."""
     found = []
     folder = f"/proc/{process.child.pid}/fd"
     for number in os.listdir(folder):

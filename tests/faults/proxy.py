@@ -2,9 +2,6 @@
 
 It delays, cuts, resets and stalls them. It parses just enough HTTP to disturb a request at a chosen point, and records
 the requests, so that a test knows when each chunk was sent and whether its response arrived.
-
-It knows just enough HTTP to harm a request at a chosen point, and keeps a list of what was asked, so that a test can
-say which chunk was sent when, and whether its answer got through.
 """
 
 import asyncio
@@ -31,7 +28,7 @@ _INDEX = re.compile(rb'\{"id": *(\d+)')
 _HASH = re.compile(rb'(?:name="hash"\r\n\r\n|"(?:hash|sha256)": *")([0-9a-f]+)')
 
 
-class Fate(StrEnum):
+class Fault(StrEnum):
     """A fault of a request, or none."""
 
     PASS = "pass"
@@ -46,35 +43,35 @@ class Fate(StrEnum):
     BUSY = "503 with Retry-After"
 
 
-_IN_BODY = (Fate.CUT_BODY, Fate.RESET_BODY, Fate.STALL_BODY)
-_BEFORE_ANSWER = (Fate.CUT_ANSWER, Fate.RESET_ANSWER, Fate.STALL_ANSWER)
-_RESETS = (Fate.RESET_BODY, Fate.RESET_ANSWER)
-BAD_LINE = {
-    Fate.DELAY: 0.1,
-    **dict.fromkeys((Fate.CUT_BEFORE, Fate.CUT_BODY, Fate.CUT_ANSWER, Fate.RESET_BODY, Fate.RESET_ANSWER), 0.006),
-    **dict.fromkeys((Fate.STALL_BODY, Fate.STALL_ANSWER), 0.002),
+_IN_BODY = (Fault.CUT_BODY, Fault.RESET_BODY, Fault.STALL_BODY)
+_BEFORE_ANSWER = (Fault.CUT_ANSWER, Fault.RESET_ANSWER, Fault.STALL_ANSWER)
+_RESETS = (Fault.RESET_BODY, Fault.RESET_ANSWER)
+UNRELIABLE_NETWORK = {
+    Fault.DELAY: 0.1,
+    **dict.fromkeys((Fault.CUT_BEFORE, Fault.CUT_BODY, Fault.CUT_ANSWER, Fault.RESET_BODY, Fault.RESET_ANSWER), 0.006),
+    **dict.fromkeys((Fault.STALL_BODY, Fault.STALL_ANSWER), 0.002),
 }
-"""Out of a hundred requests ten are late and three or four come to grief."""
+"""Of a hundred requests, ten are delayed and three or four fail."""
 
 
 @dataclass(kw_only=True, slots=True)
-class Asked:
+class ProxiedRequest:
     """A request that reached the proxy. ``at`` and ``answered_at`` are monotonic."""
 
     at: float
     call: str
-    fate: Fate
+    fault: Fault
     chunk: tuple[str, int] | None = None
     """Task id, or an image's digest, and the chunk's index."""
     content: str | None = None
-    """The key, as the daemon's store has it, of the content that *create*, *direct* or *register* speak of."""
+    """For *create*, *direct* and *register*: the key of the content, as in the daemon's store."""
     status: int | None = None
     answered_at: float | None = None
-    """When the whole answer had been handed on to the client."""
+    """When the complete response was forwarded to the client."""
 
 
-class _Broken(Exception):  # noqa: N818 - it is meant to be
-    """The connection ends here; ``reset`` says how."""
+class _Broken(Exception):  # noqa: N818 - not an error
+    """A fault closes the connection, with a TCP reset if ``reset``."""
 
     def __init__(self, *, reset: bool = False) -> None:
         super().__init__()
@@ -84,7 +81,8 @@ class _Broken(Exception):  # noqa: N818 - it is meant to be
 class Proxy:
     """A thread that forwards to ``target`` on 127.0.0.1; ``seed`` determines the faults.
 
-    ``odds`` may be exchanged at any time. ``rate`` is in bytes a second for each connection.
+    ``odds`` maps a fault to its probability, and can change at any time. ``rate`` is in bytes a second for each
+    connection.
     """
 
     def __init__(self, target, *, seed=0, odds=None, rate=None, stall=5.0, retry_after=2):
@@ -93,7 +91,7 @@ class Proxy:
         self.rate = rate
         self.stall = stall
         self.retry_after = retry_after
-        self.asked = []
+        self.requests = []
         self.connections = []
         self.at_once = 0
         self._rng = random.Random(seed)
@@ -113,15 +111,15 @@ class Proxy:
         self._thread.join()
 
     def hang_up(self):
-        """Close all connections, also those that are only kept for the next request."""
+        """Close all connections, including idle ones."""
         self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in self._tasks])
 
     def injected(self):
-        """Return how often each fate befell a request."""
-        return Counter(str(one.fate) for one in list(self.asked))
+        """Return the number of requests with each fault."""
+        return Counter(str(one.fault) for one in list(self.requests))
 
     def chunks(self):
-        return [one for one in list(self.asked) if one.chunk]
+        return [one for one in list(self.requests) if one.chunk]
 
     def _run(self):
         with asyncio.Runner() as runner:
@@ -141,28 +139,28 @@ class Proxy:
         self._tasks.add(task := asyncio.current_task())
         self.connections.append(time.monotonic())
         self.at_once = max(self.at_once, len(self._tasks))
-        line = _Line(self, reader, writer)
+        connection = _Connection(self, reader, writer)
         try:
-            await line.run()
+            await connection.run()
         except (_Broken, OSError, EOFError, asyncio.CancelledError) as end:
-            line.close(reset=getattr(end, "reset", False))
+            connection.close(reset=getattr(end, "reset", False))
         finally:
-            line.close()
+            connection.close()
             self._tasks.discard(task)
 
     def draw(self):
         lot = self._rng.random()
-        for fate, share in self.odds.items():
+        for fault, share in self.odds.items():
             lot -= share
             if lot < 0:
-                return fate
-        return Fate.PASS
+                return fault
+        return Fault.PASS
 
     def uniform(self, most):
         return self._rng.uniform(0, most)
 
 
-class _Line:
+class _Connection:
     """One connection of a client and, from its first request on, one to the server."""
 
     def __init__(self, proxy, reader, writer):
@@ -174,49 +172,49 @@ class _Line:
         reader, writer = self._client
         while head := await reader.readuntil(b"\r\n\r\n"):
             method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
-            fate = self._proxy.draw()
-            asked = Asked(at=time.monotonic(), call=f"{method} {path}", fate=fate)
+            fault = self._proxy.draw()
+            request = ProxiedRequest(at=time.monotonic(), call=f"{method} {path}", fault=fault)
             if part := _PART.search(path):
-                asked.chunk = (part[1], int(part[2]))
-            self._proxy.asked.append(asked)
-            if fate is Fate.BUSY:
+                request.chunk = (part[1], int(part[2]))
+            self._proxy.requests.append(request)
+            if fault is Fault.BUSY:
                 await reader.readexactly(_length(head))
                 writer.write(BUSY % self._proxy.retry_after)
                 await writer.drain()
                 return
-            if fate is Fate.CUT_BEFORE:
+            if fault is Fault.CUT_BEFORE:
                 raise _Broken
-            if fate is Fate.DELAY:
+            if fault is Fault.DELAY:
                 await asyncio.sleep(self._proxy.uniform(LONGEST_DELAY))
             if self._server is None:
                 self._server = await asyncio.open_connection("127.0.0.1", self._proxy.target)
-            await self._ask(head, asked)
-            await self._answer(asked)
+            await self._ask(head, request)
+            await self._answer(request)
 
-    async def _ask(self, head, asked):
+    async def _ask(self, head, request):
         length = _length(head)
         self._server[1].write(head)
-        stop = int(self._proxy.uniform(length)) if asked.fate in _IN_BODY else length
-        await self._body(self._client[0], self._server[1], stop, lambda start: _note(asked, start))
-        if asked.fate in _IN_BODY:
-            await self._break(asked.fate)
+        stop = int(self._proxy.uniform(length)) if request.fault in _IN_BODY else length
+        await self._body(self._client[0], self._server[1], stop, lambda start: _note(request, start))
+        if request.fault in _IN_BODY:
+            await self._break(request.fault)
 
-    async def _answer(self, asked):
+    async def _answer(self, request):
         head = await self._server[0].readuntil(b"\r\n\r\n")
-        asked.status = int(head.split(b" ", 2)[1])
-        if asked.fate in _BEFORE_ANSWER:
-            await self._break(asked.fate)
+        request.status = int(head.split(b" ", 2)[1])
+        if request.fault in _BEFORE_ANSWER:
+            await self._break(request.fault)
         self._client[1].write(head)
         await self._body(self._server[0], self._client[1], _length(head))
         await self._client[1].drain()
-        asked.answered_at = time.monotonic()
+        request.answered_at = time.monotonic()
 
-    async def _break(self, fate):
-        if fate in (Fate.STALL_BODY, Fate.STALL_ANSWER):
+    async def _break(self, fault):
+        if fault in (Fault.STALL_BODY, Fault.STALL_ANSWER):
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._proxy.stall):
                     await self._client[1].wait_closed()
-        raise _Broken(reset=fate in _RESETS)
+        raise _Broken(reset=fault in _RESETS)
 
     async def _body(self, reader, writer, length, note=None):
         while length:
@@ -247,10 +245,10 @@ def _length(head):
     return int(found[1]) if found else 0
 
 
-def _note(asked, start):
-    """Read off the start of a body which chunk or content the request is about."""
-    if image := _IMAGE.search(asked.call):
+def _note(request, start):
+    """Set the request's chunk or content from the start of its body."""
+    if image := _IMAGE.search(request.call):
         if index := _INDEX.match(start):
-            asked.chunk = (image[1], int(index[1]))
-    elif asked.call.endswith(("/create", "/direct", " /image")) and (digest := _HASH.search(start)):
-        asked.content = digest[1].decode() if asked.call.endswith(" /image") else f"sha256:{digest[1].decode()}"
+            request.chunk = (image[1], int(index[1]))
+    elif request.call.endswith(("/create", "/direct", " /image")) and (digest := _HASH.search(start)):
+        request.content = digest[1].decode() if request.call.endswith(" /image") else f"sha256:{digest[1].decode()}"

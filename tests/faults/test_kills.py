@@ -9,34 +9,34 @@ import time
 
 import pytest
 
-from tests.faults import ledger
+from tests.faults import resends
 from tests.faults.churn import MIB, Churn
-from tests.faults.proxy import BAD_LINE
+from tests.faults.proxy import UNRELIABLE_NETWORK
 from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
 
 RECORDED = 1.0
-"""Seconds after its answer in which a chunk is on record, on a machine that has much else to do."""
+"""Seconds after its response in which the store commits a chunk, on a busy machine."""
 
 
 class Killer:
-    """Kills and starts daemon and receiver; notes what the daemon's store held each time."""
+    """Kills and restarts daemon and receiver; records the contents of the store at each kill."""
 
     def __init__(self, daemon, receiver, proxy, rng):
         self.daemon, self.receiver, self.proxy, self.rng = daemon, receiver, proxy, rng
-        self.pages = []
+        self.snapshots = []
         self.starting = 0
 
     def kill_daemon(self):
-        if self.rng.random() < 0.25:  # before it has come up
+        if self.rng.random() < 0.25:  # before it is ready
             self.starting += 1
         else:
             wait_until_sync(self.daemon.is_ready, self.daemon.log.read_text)
         self._later(1.5)
         self.daemon.kill()
-        self.pages.append(ledger.read(self.daemon, self.proxy))
+        self.snapshots.append(resends.read_store(self.daemon, self.proxy))
         drive = self.daemon.settings["remotes"]["drive"]
         drive["direct"] = self.rng.choice(["auto", "never", "never"])  # small files in one request, or in chunks
         self.daemon.start(wait=False)
@@ -48,7 +48,7 @@ class Killer:
         self.receiver.start()
 
     def _later(self, most):
-        time.sleep(self.rng.uniform(0, most))  # the moment is the matter
+        time.sleep(self.rng.uniform(0, most))  # a random time, not a wait for a condition
 
 
 def test_kills_at_any_time_every_file_arrives_complete(daemon, receiver, proxy, scale, capsys):
@@ -60,7 +60,7 @@ def test_kills_at_any_time_every_file_arrives_complete(daemon, receiver, proxy, 
     daemon.settings["remotes"]["drive"]["chunk_size"] = "128KiB"
     daemon.settings["remotes"]["ascii"]["chunk_size"] = "64KiB"
     daemon.settings["folders"][0]["rescan"] = "5s"
-    proxy.odds, proxy.rate = BAD_LINE, 2 * MIB
+    proxy.odds, proxy.rate = UNRELIABLE_NETWORK, 2 * MIB
     proxy._rng.seed(seed)
     began = time.monotonic()
     daemon.start(wait=False)
@@ -77,12 +77,12 @@ def test_kills_at_any_time_every_file_arrives_complete(daemon, receiver, proxy, 
     wait_until_sync(lambda: settled(daemon, churn), lambda: unsettled(daemon, churn)[:5], 300)
     seconds = time.monotonic() - began
 
-    arrived_whole(daemon, receiver, churn)
-    only_states_that_files_had(receiver, churn)
-    asked = list(proxy.asked)
-    assert not ledger.sent_in_vain(killer.pages, asked)
-    assert not ledger.sent_twice_in_a_life(killer.pages, asked)
-    assert max(ledger.repeated(killer.pages, asked), default=0.0) < RECORDED
+    assert_all_arrived(daemon, receiver, churn)
+    assert_only_known_contents(receiver, churn)
+    requests = list(proxy.requests)
+    assert not resends.resent_after_kill(killer.snapshots, requests)
+    assert not resends.resent_by_one_process(killer.snapshots, requests)
+    assert max(resends.resent_before_commit(killer.snapshots, requests), default=0.0) < RECORDED
     assert daemon.client.status()["jobs"]["failed"] == 0
     assert daemon.terminate() == 0
     assert not daemon.events("job.crashed")
@@ -96,7 +96,7 @@ def settled(daemon, churn):
 
 
 def unsettled(daemon, churn):
-    """Return the files that are not done as they are now."""
+    """Return the files whose current content is not uploaded."""
     jobs = {(job["path"], job["remote"]): job for job in daemon.jobs()}
     return [
         (str(path), remote, jobs.get((str(path), remote)))
@@ -106,7 +106,7 @@ def unsettled(daemon, churn):
     ]
 
 
-def arrived_whole(daemon, receiver, churn):
+def assert_all_arrived(daemon, receiver, churn):
     jobs = {(job["path"], job["remote"]): job for job in daemon.jobs("done")}
     for path, text in churn.there.items():
         data = text.bytes()
@@ -114,20 +114,20 @@ def arrived_whole(daemon, receiver, churn):
             assert receiver.content(jobs[str(path), remote]) == data, path
 
 
-def only_states_that_files_had(receiver, churn):
+def assert_only_known_contents(receiver, churn):
     drive, ascii_ = churn.digests()
     assert set(os.listdir(receiver.folder / "files" / "finished")) <= drive
     assert set(os.listdir(receiver.folder / "images" / "finished")) <= ascii_
 
 
 def report(seed, seconds, churn, killer, proxy, crashes):
-    pages, asked = killer.pages, proxy.asked
-    ages = ledger.repeated(pages, asked)
-    busy = sum(page.open > 0 for page in pages)
-    chunks = sum(one.chunk is not None for one in asked)
-    acknowledged = sum(len(page.acknowledged) for page in pages)
+    snapshots, requests = killer.snapshots, proxy.requests
+    ages = resends.resent_before_commit(snapshots, requests)
+    busy = sum(snapshot.open > 0 for snapshot in snapshots)
+    chunks = sum(one.chunk is not None for one in requests)
+    acknowledged = sum(len(snapshot.acknowledged) for snapshot in snapshots)
     print(f"\n  seed {seed}: {seconds:.0f} s; files {churn.counts}, {churn.bytes / MIB:.0f} MiB")
-    print(f"  daemon killed {len(pages)} times, {killer.starting} of them while it came up, {busy} with jobs open")
-    print(f"  receiver killed {crashes} times; faults of the line: {dict(proxy.injected())}")
+    print(f"  daemon killed {len(snapshots)} times, {killer.starting} of them while it came up, {busy} with jobs open")
+    print(f"  receiver killed {crashes} times; network faults: {dict(proxy.injected())}")
     print(f"  requests with a chunk: {chunks}; acknowledged at the kills: {acknowledged}, none of them was sent again")
     print(f"  answered at most {max(ages, default=0):.3f} s before a kill, not yet recorded, sent again: {len(ages)}")

@@ -11,18 +11,18 @@ import pytest
 from tests.faults import procfs
 from tests.faults.churn import KIB, Text
 from tests.faults.conftest import FULL
-from tests.faults.proxy import BAD_LINE
+from tests.faults.proxy import UNRELIABLE_NETWORK
 from tests.faults.test_shutdown import end
 from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
 WARM = 2
-"""Rounds after which everything that is made once has been made."""
+"""Rounds after which all objects that are created once exist."""
 GROWTH = 4 * KIB
-"""KiB that the memory may differ by between early rounds and late ones."""
+"""Allowed difference of the memory between early and late rounds, in KiB."""
 MOST_THREADS = 6 + min(32, (os.cpu_count() or 1) + 4)
-"""The main one, two of the store, three that watch, and those that asyncio lends out, which come as they are needed."""
+"""The main thread, two of the store, three of the watches, and asyncio's default executor."""
 
 
 def test_long_run_leaks_nothing(daemon, proxy):
@@ -37,11 +37,11 @@ def test_long_run_leaks_nothing(daemon, proxy):
     deadline = time.monotonic() + 60 * float(os.environ.get("FAULTS_MINUTES", "2" if FULL else "0"))
     number, memory, opened = 0, [], None
     while time.monotonic() < deadline or len(memory) < 8:
-        number = a_round(daemon, proxy, number)
+        number = run_round(daemon, proxy, number)
         if len(memory) >= WARM:
-            wait_until_sync(partial(nothing_more_is_open, daemon, opened), partial(procfs.descriptors, daemon), 30)
+            wait_until_sync(partial(is_nothing_more_open, daemon, opened), partial(procfs.descriptors, daemon), 30)
         elif len(memory) == WARM - 1:
-            opened = at_rest(daemon)
+            opened = stable_descriptors(daemon)
         memory.append(procfs.kib(daemon, "VmRSS"))
         assert procfs.threads(daemon) <= MOST_THREADS
     print(
@@ -54,8 +54,8 @@ def test_long_run_leaks_nothing(daemon, proxy):
     end(daemon)
 
 
-def a_round(daemon, proxy, number):
-    proxy.odds = {fate: share for fate, share in BAD_LINE.items() if "stall" not in fate}
+def run_round(daemon, proxy, number):
+    proxy.odds = {fault: share for fault, share in UNRELIABLE_NETWORK.items() if "stall" not in fault}
     album = daemon.inbox / f"album {number}"
     album.mkdir()
     for path in (daemon.inbox / "always.jpg", *(album / f"{n}.jpg" for n in range(10))):
@@ -80,13 +80,13 @@ def settled(daemon):
     wait_until_sync(done, lambda: f"all are done; {daemon.client.status()}")
 
 
-def nothing_more_is_open(daemon, than):
+def is_nothing_more_open(daemon, than):
     """Return whether all connections and files opened since ``than`` are closed."""
     return not Counter(procfs.descriptors(daemon)) - Counter(than)
 
 
-def at_rest(daemon):
-    """Return what is open once that no longer changes."""
+def stable_descriptors(daemon):
+    """Return the open descriptors when they have not changed for a second."""
     found, since = procfs.descriptors(daemon), time.monotonic()
     while time.monotonic() < since + 1:
         time.sleep(0.1)

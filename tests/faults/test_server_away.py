@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.churn import Text
 from tests.faults.conftest import full_only
-from tests.faults.proxy import Fate
+from tests.faults.proxy import Fault
 from tests.faults.test_shutdown import end
 from tests.support.processes import ReceiverProcess
 from tests.support.wait import wait_until_sync
@@ -19,20 +19,20 @@ pytestmark = pytest.mark.e2e
 
 TOLERANCE = 0.15
 """Seconds: the status rounds to tenths."""
-MOST_TRIED = 40
-"""Jobs that are tried before it is clear that it is the server's trouble: five, and what was in flight, for each."""
+MAX_FAILED_JOBS = 40
+"""Jobs tried before the breakers open: five for each remote, and the requests in flight."""
 PROBES = ("GET /api/files/upload/tasks", f"GET /image/{'0' * 64}")
 
 
 def drop(daemon, files, size=2000):
-    """Make files in folders of a hundred, with no two alike."""
+    """Create different files, 100 in each folder."""
     for number in range(files):
         folder = daemon.inbox / f"{number // 100}"
         folder.mkdir(exist_ok=True)
         (folder / f"{number}.jpg").write_bytes(Text(seed=number, size=size).bytes())
 
 
-def test_network_returns_and_uploads_resume(daemon, place):
+def test_network_returns_and_uploads_resume(daemon, base):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]  # closed at the end of the block, so connections are refused
     for remote in daemon.settings["remotes"].values():
@@ -40,45 +40,46 @@ def test_network_returns_and_uploads_resume(daemon, place):
     drop(daemon, 50)
     daemon.start()
     wait_until_sync(
-        lambda: {remote["state"] for remote in daemon.client.status()["remotes"]} == {"offline"}, "it is missed"
+        lambda: {remote["state"] for remote in daemon.client.status()["remotes"]} == {"offline"},
+        "both remotes are offline",
     )
     daemon.wait_for_counts(uploading=0, done=0, failed=0)
     assert "can't connect" in daemon.client.status()["remotes"][0]["detail"]
-    with ReceiverProcess(place / "late", port=port) as late:
+    with ReceiverProcess(base / "late", port=port) as late:
         daemon.wait_for_counts(done=100)
         assert late.counters()["files"] == late.counters()["images"] == 50
     assert len(daemon.events("remote.online")) == 2
     end(daemon)
 
 
-class Watchman(threading.Thread):
+class ProbeTimeRecorder(threading.Thread):
     """Records, many times a second, the announced time of each remote's next request."""
 
     def __init__(self, daemon):
         super().__init__(daemon=True)
         self._ctl = daemon.client
-        self.said = []
+        self.announced = []
         self.over = threading.Event()
 
     def run(self):
         while not self.over.wait(0.01):
             at = time.monotonic()
             for remote in self._ctl.status()["remotes"]:
-                self.said.append((time.monotonic(), remote["name"], at + (remote["retry_in_seconds"] or 0.0)))
+                self.announced.append((time.monotonic(), remote["name"], at + (remote["retry_in_seconds"] or 0.0)))
 
     def until(self, at, name):
         """Return the time that was last announced before ``at``."""
-        return next((until for when, who, until in reversed(self.said) if who == name and when < at), 0.0)
+        return next((until for when, who, until in reversed(self.announced) if who == name and when < at), 0.0)
 
 
-def away(daemon, waiting):
+def queue_for_offline_server(daemon, waiting):
     """Queue jobs for an unreachable server; return when each remote only probes it."""
     drop(daemon, waiting)
     daemon.start()
 
     def piled_up():
         jobs = daemon.client.status()["jobs"]
-        assert jobs["waiting"] <= MOST_TRIED
+        assert jobs["waiting"] <= MAX_FAILED_JOBS
         return jobs["queued"] + jobs["waiting"] == 2 * waiting and not jobs["uploading"]
 
     wait_until_sync(piled_up, lambda: f"all wait; {daemon.client.status()}")
@@ -87,43 +88,43 @@ def away(daemon, waiting):
     )
 
 
-@pytest.mark.parametrize("fate", [Fate.CUT_BEFORE, pytest.param(Fate.RESET_ANSWER, marks=full_only), Fate.BUSY])
-def test_server_down_gets_one_probe_per_backoff(daemon, receiver, proxy, scale, fate):
-    proxy.odds, proxy.retry_after = {fate: 1}, 1
+@pytest.mark.parametrize("fault", [Fault.CUT_BEFORE, pytest.param(Fault.RESET_ANSWER, marks=full_only), Fault.BUSY])
+def test_server_down_gets_one_probe_per_backoff(daemon, receiver, proxy, scale, fault):
+    proxy.odds, proxy.retry_after = {fault: 1}, 1
     daemon.settings["scheduler"]["retry"] = {"initial": "1s", "max": "1s"}
-    if fate is Fate.RESET_ANSWER:
-        receiver.kill()  # a proxy before a dead server
+    if fault is Fault.RESET_ANSWER:
+        receiver.kill()  # the proxy accepts connections, the server is down
     waiting = scale(120, 5000)
-    away(daemon, waiting)
-    start, at = len(proxy.asked), time.monotonic()
-    watchman = Watchman(daemon)
-    watchman.start()
+    queue_for_offline_server(daemon, waiting)
+    start, at = len(proxy.requests), time.monotonic()
+    recorder = ProbeTimeRecorder(daemon)
+    recorder.start()
     proxy.at_once = 0
-    wait_until_sync(lambda: len(proxy.asked) >= start + scale(6, 30), "some probes have gone")
-    watchman.over.set()
-    watchman.join()
-    probes, seconds = proxy.asked[start:], time.monotonic() - at
-    gaps = keep_to_what_was_said(probes, watchman)
+    wait_until_sync(lambda: len(proxy.requests) >= start + scale(6, 30), "some probes have gone")
+    recorder.over.set()
+    recorder.join()
+    probes, seconds = proxy.requests[start:], time.monotonic() - at
+    gaps = assert_probes_respect_backoff(probes, recorder)
     assert proxy.at_once <= 2  # one for each remote
-    if fate is Fate.BUSY:
+    if fault is Fault.BUSY:
         assert min(gaps) >= proxy.retry_after
     assert statistics.mean(gaps) > 0.1  # full jitter below 1 s: half a second in the mean
-    print(f"\n  {fate}: {waiting} files wait, {len(probes)} probes in {seconds:.0f} s")
+    print(f"\n  {fault}: {waiting} files wait, {len(probes)} probes in {seconds:.0f} s")
 
     proxy.odds = {}
-    if fate is Fate.RESET_ANSWER:
+    if fault is Fault.RESET_ANSWER:
         receiver.start()
     daemon.wait_for_counts(done=2 * waiting, timeout=300)
     end(daemon)
 
 
-def keep_to_what_was_said(probes, watchman):
+def assert_probes_respect_backoff(probes, recorder):
     """Assert that all requests are probes and none is early; return the intervals in seconds."""
     gaps = []
     for name, call in zip(("drive", "ascii"), PROBES, strict=True):
-        mine = [one for one in probes if one.call == call]
-        for one in mine:
-            assert one.at >= watchman.until(one.at, name) - TOLERANCE
-        gaps += [after.at - before.at for before, after in pairwise(mine)]
+        own = [one for one in probes if one.call == call]
+        for one in own:
+            assert one.at >= recorder.until(one.at, name) - TOLERANCE
+        gaps += [after.at - before.at for before, after in pairwise(own)]
     assert {one.call for one in probes} <= set(PROBES)
     return gaps

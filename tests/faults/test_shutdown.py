@@ -1,4 +1,4 @@
-"""SIGTERM ends the daemon within 5 s with exit code 0 at any moment; SIGHUP never ends it."""
+"""SIGTERM ends the daemon within 5 s with exit code 0 at any time; SIGHUP never ends it."""
 
 import os
 import random
@@ -11,7 +11,7 @@ import yaml
 
 from tests.faults.churn import KIB, MIB
 from tests.faults.conftest import full_only
-from tests.faults.proxy import Fate
+from tests.faults.proxy import Fault
 from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
@@ -20,7 +20,7 @@ PATIENCE = 5.0
 
 
 def end(daemon, *, signals=1):
-    """Send SIGTERM, so many times at once; the end must come in time and in order."""
+    """Send SIGTERM ``signals`` times and assert a clean exit; return its duration in seconds."""
     began = time.monotonic()
     for _ in range(signals):
         daemon.child.send_signal(signal.SIGTERM)
@@ -37,7 +37,7 @@ def end(daemon, *, signals=1):
 def importing(daemon):
     """Return whether the daemon imports its own modules, which takes most of a start's time.
 
-    Only a process that is not preloaded tells: in others the modules are there before the signal handlers are.
+    A preloaded process has the modules before it has signal handlers, so it is not accepted.
     """
     assert not daemon.preload
     assert daemon.is_running(), daemon.log.read_text()
@@ -59,7 +59,7 @@ def test_shutdown_at_any_moment_of_start(daemon, scale):
         if number % 2:
             wait_until_sync(daemon.is_ready, "it is up")
         if number:
-            time.sleep(rng.uniform(0, 0.6))  # the moment is the matter
+            time.sleep(rng.uniform(0, 0.6))  # a random time, not a wait for a condition
         end(daemon, signals=1 + number % 3)
     daemon.start()
     daemon.wait_for_counts(done=200)
@@ -82,14 +82,14 @@ def test_shutdown_during_slow_upload(daemon):
     end(daemon, signals=2)
 
 
-@pytest.mark.parametrize("fate", [Fate.STALL_BODY, pytest.param(Fate.STALL_ANSWER, marks=full_only)])
-def test_shutdown_while_server_stalls(daemon, proxy, fate):
-    proxy.odds, proxy.stall = {fate: 1}, 60
+@pytest.mark.parametrize("fault", [Fault.STALL_BODY, pytest.param(Fault.STALL_ANSWER, marks=full_only)])
+def test_shutdown_while_server_stalls(daemon, proxy, fault):
+    proxy.odds, proxy.stall = {fault: 1}, 60
     for remote in daemon.settings["remotes"].values():
         remote["timeout"] = "60s"
     drop(daemon, 20, 200 * KIB)
     daemon.start()
-    wait_until_sync(lambda: len(proxy.injected()) and len(proxy.asked) >= 2, "requests hang")
+    wait_until_sync(lambda: len(proxy.injected()) and len(proxy.requests) >= 2, "requests hang")
     end(daemon)
     proxy.odds = {}
     daemon.start()
@@ -97,7 +97,7 @@ def test_shutdown_while_server_stalls(daemon, proxy, fate):
 
 
 def test_shutdown_repeated_signals(daemon):
-    """A second signal, or a hang-up, that comes on the way out changes nothing."""
+    """A second SIGTERM or a SIGHUP during the shutdown changes nothing."""
     drop(daemon, 20, 2 * MIB)
     daemon.settings["scheduler"]["bandwidth"] = "1MiB/s"
     daemon.start()
@@ -119,22 +119,22 @@ def test_sighup_storm_applies_last_change(daemon, scale):
     daemon.start(wait=False)
     wait_until_sync(lambda: importing(daemon), "the start is under way")
     for number in range(scale(100, 2000)):
-        hang_up(daemon, number)
+        change_and_reload(daemon, number)
         time.sleep(0.005)
     (daemon.inbox.parent / "later").mkdir()
     wait_until_sync(daemon.is_ready, "it is up")
     daemon.settings["folders"][0]["rescan"] = "2h"
     daemon.settings["folders"].append({"path": "later", "remote": "drive"})
-    hang_up(daemon, 0)
-    wait_until_sync(lambda: len(daemon.client.status()["folders"]) == 2, "the last change is heeded")
+    change_and_reload(daemon, 0)
+    wait_until_sync(lambda: len(daemon.client.status()["folders"]) == 2, "the last change is applied")
     daemon.wait_for_counts(done=80)
     for number in range(20):
-        hang_up(daemon, number)
+        change_and_reload(daemon, number)
     end(daemon)
 
 
-def hang_up(daemon, number):
-    """Change the configuration and say so."""
+def change_and_reload(daemon, number):
+    """Change the configuration file and send SIGHUP."""
     daemon.settings["remotes"]["ascii"]["chunk_size"] = f"{64 + number % 5}KiB"
     part = daemon.config.with_suffix(".part")
     part.write_text(yaml.safe_dump(daemon.settings))
@@ -144,12 +144,12 @@ def hang_up(daemon, number):
 
 @full_only
 def test_shutdown_during_reload(daemon):
-    """A reload that waits for a slow upload does not hold up the end."""
+    """A reload that waits for a slow upload does not delay the shutdown."""
     daemon.settings["scheduler"]["bandwidth"] = "50KiB/s"
     drop(daemon, 20, 2 * MIB)
     daemon.start()
     wait_until_sync(lambda: daemon.client.status()["bytes"]["sent"] > 0, "it is sending")
-    hang_up(daemon, 1)
+    change_and_reload(daemon, 1)
     wait_until_sync(
         lambda: "ascii" not in {remote["name"] for remote in daemon.client.status()["remotes"]}, "it is being replaced"
     )

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.e2e
 
 
 class Mounts:
-    """Mounts small file systems in memory, and leaves none behind."""
+    """Mounts small file systems in memory, and unmounts all at the end."""
 
     def __init__(self):
         self._mounted = []
@@ -50,7 +50,7 @@ def mounts(tmp_path):
 
 
 def drop(folder, names, size=20 * KIB):
-    """Make files; returns their contents by their paths."""
+    """Create files; return a mapping of path to content."""
     folder.mkdir(parents=True, exist_ok=True)
     contents = {folder / name: Text(seed=abs(hash(name)), size=size).bytes() for name in names}
     for path, data in contents.items():
@@ -59,7 +59,7 @@ def drop(folder, names, size=20 * KIB):
 
 
 def arrive(daemon, receiver, contents):
-    """Wait until all of them are done at both services, and compare what these have."""
+    """Wait until all files are uploaded to both services; compare the stored contents."""
 
     def done():
         jobs = {(job["path"], job["remote"]): job for job in daemon.jobs("done")}
@@ -82,7 +82,7 @@ def names(count, prefix="a"):
 
 
 def test_watch_limit_reached_falls_back_to_polling(daemon, receiver):
-    """Thirty are allowed: enough for the folders there are, not for those that come."""
+    """30 watches are enough for the first folders, not for the later ones."""
     lower = ["unshare", "--user", "--map-root-user", "sh", "-c"]
     lower += ['echo 30 > /proc/sys/user/max_inotify_watches && exec "$@"', "sh"]
     if not shutil.which("unshare") or subprocess.run([*lower, "true"], capture_output=True, check=False).returncode:
@@ -106,10 +106,10 @@ def test_watch_limit_reached_falls_back_to_polling(daemon, receiver):
     end(daemon)
 
 
-def test_folder_unmounted_during_uploads_and_remounted(daemon, receiver, mounts, place):
+def test_folder_unmounted_during_uploads_and_remounted(daemon, receiver, mounts, base):
     """A disk is unplugged and mounted again, with the same files and some new ones."""
-    mounts.mount(place / "disk")
-    mounts.mount(daemon.inbox, "--bind", place / "disk")
+    mounts.mount(base / "disk")
+    mounts.mount(daemon.inbox, "--bind", base / "disk")
     daemon.settings["scheduler"]["bandwidth"] = "800KiB/s"
     contents = drop(daemon.inbox, names(25), 40 * KIB)
     daemon.start()
@@ -118,9 +118,9 @@ def test_folder_unmounted_during_uploads_and_remounted(daemon, receiver, mounts,
     wait_until_sync(lambda: folder(daemon)["state"] == "offline", "it is missed")
     assert "mounted" in folder(daemon)["detail"]
     wait_until_sync(lambda: not daemon.client.status()["jobs"]["uploading"], "nothing of it is uploaded")
-    drop(place / "disk", names(5, "meanwhile"))
-    mounts.mount(daemon.inbox, "--bind", place / "disk")
-    contents |= {daemon.inbox / name: (place / "disk" / name).read_bytes() for name in names(5, "meanwhile")}
+    drop(base / "disk", names(5, "meanwhile"))
+    mounts.mount(daemon.inbox, "--bind", base / "disk")
+    contents |= {daemon.inbox / name: (base / "disk" / name).read_bytes() for name in names(5, "meanwhile")}
     arrive(daemon, receiver, contents)
     wait_until_sync(lambda: folder(daemon)["state"] == "watching", "the scan that found the files has ended")
     assert [len(daemon.events(name)) for name in ("folder.offline", "folder.online")] == [1, 1]
@@ -130,10 +130,10 @@ def test_folder_unmounted_during_uploads_and_remounted(daemon, receiver, mounts,
     end(daemon)
 
 
-def test_daemon_started_before_folder_is_mounted(daemon, receiver, mounts, place):
+def test_daemon_started_before_folder_is_mounted(daemon, receiver, mounts, base):
     """An empty mount point is not an empty folder: no record is lost, no file is sent again."""
-    mounts.mount(place / "disk")
-    mounts.mount(daemon.inbox, "--bind", place / "disk")
+    mounts.mount(base / "disk")
+    mounts.mount(daemon.inbox, "--bind", base / "disk")
     contents = drop(daemon.inbox, names(10))
     daemon.start()
     arrive(daemon, receiver, contents)
@@ -142,7 +142,7 @@ def test_daemon_started_before_folder_is_mounted(daemon, receiver, mounts, place
     mounts.unmount(daemon.inbox)
     daemon.start()
     assert folder(daemon)["files"] == 10
-    mounts.mount(daemon.inbox, "--bind", place / "disk")
+    mounts.mount(daemon.inbox, "--bind", base / "disk")
     contents |= drop(daemon.inbox, ["new.jpg"])
     arrive(daemon, receiver, contents)
     assert receiver.counters()["files"] == files + 1
@@ -180,7 +180,7 @@ def test_folder_read_only_is_uploaded(daemon, receiver, mounts):
 
 @pytest.fixture
 def small_disk(daemon, mounts):
-    """Put the store on a file system of 24 MiB; a ballast fills it up."""
+    """Put the store on a file system of 24 MiB; yield functions that fill it and free it."""
     mounts.mount(daemon.state, "-t", "tmpfs", "-o", "size=24m,mode=700", "syncd-test")
     ballast = daemon.state / "ballast"
 
@@ -214,7 +214,7 @@ def test_store_disk_full_then_freed(daemon, receiver, small_disk):
 
 
 def test_shutdown_while_store_disk_is_full(daemon, receiver, small_disk, scale):
-    """In the middle of uploads, again at a start on the full disk, and loses nothing."""
+    """Shut down during uploads and during starts on a full disk: no file is lost."""
     fill, free = small_disk
     daemon.settings["scheduler"]["bandwidth"] = "500KiB/s"
     contents = drop(daemon.inbox, names(25), 50 * KIB)
@@ -236,7 +236,7 @@ def test_shutdown_while_store_disk_is_full(daemon, receiver, small_disk, scale):
             waited += 1
             end(daemon)
         else:
-            says_that_the_disk_is_full(daemon)
+            assert_disk_full_reported(daemon)
     assert waited
     free()
     del daemon.settings["scheduler"]["bandwidth"]
@@ -246,13 +246,13 @@ def test_shutdown_while_store_disk_is_full(daemon, receiver, small_disk, scale):
 
 
 def test_store_created_on_full_disk(daemon, receiver, small_disk):
-    """Says so and ends; once there is room it works."""
+    """The daemon reports the full disk and exits; when space is free, it starts."""
     fill, free = small_disk
     fill()
     contents = drop(daemon.inbox, names(5))
     daemon.start(wait=False)
     daemon.child.wait(20)
-    says_that_the_disk_is_full(daemon)
+    assert_disk_full_reported(daemon)
     free()
     daemon.log.unlink()
     daemon.start()
@@ -260,7 +260,7 @@ def test_store_created_on_full_disk(daemon, receiver, small_disk):
     end(daemon)
 
 
-def says_that_the_disk_is_full(daemon):
+def assert_disk_full_reported(daemon):
     """Assert that the daemon exited with one line that names the problem and the path."""
     assert daemon.child.returncode not in (0, 1)
     daemon.kill()
@@ -273,7 +273,7 @@ def says_that_the_disk_is_full(daemon):
 
 @pytest.fixture
 def without_privileges(daemon):
-    """Root reads every file; without two of its capabilities it is a user like others."""
+    """Run the daemon without the two capabilities that let root read every file."""
     if os.geteuid() == 0:
         daemon.prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
         if not shutil.which("setpriv") or subprocess.run([*daemon.prefix, "true"], check=False).returncode:

@@ -58,12 +58,12 @@ def test_recent_events_exclude_disabled_levels():
 
 def test_ring_buffer_calls_listener_until_removed():
     begin()
-    heard = []
-    leave = logs.recent.listen(heard.append)
+    received = []
+    leave = logs.recent.listen(received.append)
     log.info("job.done")
     leave()
     log.info("job.failed")
-    assert [event["event"] for event in heard] == ["job.done"]
+    assert [event["event"] for event in received] == ["job.done"]
 
 
 def test_close_clears_recent_events():

@@ -14,8 +14,8 @@ if sys.platform != "linux":
 def test_birth_ns_equals_that_of_stat(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(b"x")
-    told = subprocess.run(["stat", "-c", "%.9W", path], stdout=subprocess.PIPE, text=True, check=True).stdout
-    seconds, _, rest = told.strip().partition(".")
+    output = subprocess.run(["stat", "-c", "%.9W", path], stdout=subprocess.PIPE, text=True, check=True).stdout
+    seconds, _, rest = output.strip().partition(".")
     assert birth_ns(str(path)) == int(seconds) * 10**9 + int(rest)
     with path.open("rb") as file:
         assert birth_ns(file.fileno()) == birth_ns(str(path))

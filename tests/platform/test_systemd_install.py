@@ -14,7 +14,7 @@ class Machine:
     """Replaces systemctl and related tools; records their calls and the state of units."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.commands: list[str] = []
         self.enabled: set[str] = set()
         self.active: set[str] = set()
         self.fails: str | None = None
@@ -32,7 +32,7 @@ class Machine:
             case _ if self.fails and self.fails in command:
                 return subprocess.CompletedProcess(command, 1, "", "Failed to do it:\n  for a reason\n")
             case _:
-                self.told.append(" ".join(words))
+                self.commands.append(" ".join(words))
                 code, out = 0, ""
         for verb, names, add in (
             ("enable", self.enabled, True),
@@ -81,10 +81,10 @@ def test_install_twice_changes_nothing(tmp_path: Path, machine: Machine) -> None
     unit = (tmp_path / "etc/systemd/system/syncd.service").read_text()
     assert "ExecStart=/opt/s run -c /etc/syncd/config.yaml\n" in unit
     assert (tmp_path / "etc/syncd/config.yaml").stat().st_mode & 0o777 == 0o640
-    assert machine.told == ["enable syncd.service", "start syncd.service"]
+    assert machine.commands == ["enable syncd.service", "start syncd.service"]
     assert len(done) == 7
     assert install(tmp_path, machine) == []
-    assert machine.told == ["enable syncd.service", "start syncd.service"]
+    assert machine.commands == ["enable syncd.service", "start syncd.service"]
 
 
 @pytest.mark.usefixtures("_has_user")
@@ -103,7 +103,7 @@ def test_install_creates_user_and_folders(tmp_path: Path, machine: Machine, monk
         unit_files.for_system(tmp_path), manager(machine), program="/opt/s", now=False, root=tmp_path
     )
     take(steps)
-    assert machine.told[:2] == [
+    assert machine.commands[:2] == [
         f"systemd-sysusers {tmp_path}/etc/sysusers.d/syncd.conf",
         f"systemd-tmpfiles --create {tmp_path}/etc/tmpfiles.d/syncd.conf",
     ]
@@ -135,7 +135,7 @@ def test_uninstall_keeps_state_until_purge(tmp_path: Path, machine: Machine) -> 
     take(installation.uninstall(unit_files.for_system(tmp_path), manager(machine), purge=True, root=tmp_path))
     assert not any(folder.exists() for folder in [*kept, tmp_path / "etc/syncd"])
     assert (tmp_path / "var/spool/syncd/cat.jpg").exists()
-    assert machine.told[-1] == "userdel syncd"
+    assert machine.commands[-1] == "userdel syncd"
 
 
 def test_failed_command_is_reported_on_one_line(tmp_path: Path, machine: Machine) -> None:

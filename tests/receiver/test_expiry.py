@@ -79,8 +79,8 @@ async def test_repeated_upload_keeps_later_expiry(
         await send_direct(client, terms[first])
         answer = await again(client, terms[second])
     assert answer.status == 200
-    told = await answer.json()
-    assert told.get("file", told)["expired_at"] == terms[kept].get("expired_at")
+    document = await answer.json()
+    assert document.get("file", document)["expired_at"] == terms[kept].get("expired_at")
     if restarted:
         client = await start()
     for hours in (0.9, 1.1, 1.9, 2.1, 2.9, 3.1, 100_000):

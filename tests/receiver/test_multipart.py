@@ -259,14 +259,14 @@ async def test_create_invalid_field_is_named(client: ReceiverClient, changes, me
 
 @pytest.mark.parametrize("pool", [..., None, POOL, POOL.replace("0", "a"), ULID, ULID.lower(), "7" + "Z" * 25])
 async def test_create_accepts_pool_as_guid_ulid_or_null(client: ReceiverClient, pool) -> None:
-    told = None if pool is ... else pool
+    expected = None if pool is ... else pool
     created = await upload(client, pool_id=pool)
     assert created.status == 200
-    assert (await created.json())["pool_id"] == told
+    assert (await created.json())["pool_id"] == expected
     form = {} if pool is ... else {"pool_id": pool or "null"}
     direct = await send_direct(client, b"another", **form)
     assert direct.status == 200
-    assert (await direct.json())["pool_id"] == told
+    assert (await direct.json())["pool_id"] == expected
 
 
 async def test_create_unsupported_file_returns_403(start: Start) -> None:

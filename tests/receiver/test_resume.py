@@ -14,12 +14,12 @@ from tests.support.data import random_bytes
 READABLE = 1024 * 1024  # bytes of an answer that a client keeps
 
 
-def read(told: dict) -> list[int] | None:
+def read_chunks(document: dict) -> list[int] | None:
     """Return the chunks that an answer lists in either way."""
-    if "uploaded_ranges" in told:
-        assert "uploaded_chunks" not in told
-        return [index for first, last in told["uploaded_ranges"] for index in range(first, last + 1)]
-    return told.get("uploaded_chunks")
+    if "uploaded_ranges" in document:
+        assert "uploaded_chunks" not in document
+        return [index for first, last in document["uploaded_ranges"] for index in range(first, last + 1)]
+    return document.get("uploaded_chunks")
 
 
 def marks_of(indices: list[int]) -> bytes:
@@ -47,18 +47,18 @@ CASES = {
 @pytest.mark.parametrize("what", CASES)
 def test_list_chunks_result_is_small(what: str) -> None:
     indices, field = CASES[what]
-    told = list_chunks(marks_of(indices))
-    assert told["chunks_uploaded"] == len(indices)
-    assert set(told) == {"chunks_uploaded"} | ({field} if field else set())
-    assert read(told) == (indices if field else None)
-    assert len(json.dumps(told)) < READABLE / 4
+    document = list_chunks(marks_of(indices))
+    assert document["chunks_uploaded"] == len(indices)
+    assert set(document) == {"chunks_uploaded"} | ({field} if field else set())
+    assert read_chunks(document) == (indices if field else None)
+    assert len(json.dumps(document)) < READABLE / 4
 
 
 def test_list_chunks_any_pattern_is_exact() -> None:
     dice = random.Random(5)
     for share in (0.001, 0.01, 0.5, 0.99, 0.999):
         indices = [index for index in range(30_000) if dice.random() < share]
-        assert read(list_chunks(marks_of(indices))) == indices
+        assert read_chunks(list_chunks(marks_of(indices))) == indices
 
 
 async def test_upload_of_many_chunks_continues_after_restart(start: Start, folder: Path) -> None:
@@ -69,12 +69,12 @@ async def test_upload_of_many_chunks_continues_after_restart(start: Start, folde
     (upload / "data").write_bytes(data)
     (upload / "arrived").write_bytes(marks_of([index for index in range(200_000) if index not in (5, 199_999)]))
     client = await start()
-    told = await (await client.resume(task)).json()
-    assert (told["chunks_count"], told["chunks_uploaded"]) == (200_000, 199_998)
-    assert told["uploaded_ranges"] == [[0, 4], [6, 199_998]]
+    document = await (await client.resume(task)).json()
+    assert (document["chunks_count"], document["chunks_uploaded"]) == (200_000, 199_998)
+    assert document["uploaded_ranges"] == [[0, 4], [6, 199_998]]
     for index in (5, 199_999):
         assert (await client.chunk(task, index, data[index * 16 : index * 16 + 16])).status == 200
     assert (await client.complete(task)).status == 200
     assert (await client.call("GET", f"/api/files/{sha256(data)}")).body == data
-    told = await (await client.resume(task)).json()
-    assert (told["chunks_uploaded"], told["uploaded_ranges"]) == (200_000, [[0, 199_999]])
+    document = await (await client.resume(task)).json()
+    assert (document["chunks_uploaded"], document["uploaded_ranges"]) == (200_000, [[0, 199_999]])

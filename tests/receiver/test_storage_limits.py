@@ -191,8 +191,8 @@ async def test_used_space_equals_stored_size_after_any_calls(
         if what == 0:
             await send_direct(client, data, **terms)
         elif what == 1:
-            told = await (await client.create(data, **terms)).json()
-            tasks.extend([(told["task_id"], data)] if "task_id" in told else [])
+            created = await (await client.create(data, **terms)).json()
+            tasks.extend([(created["task_id"], data)] if "task_id" in created else [])
         elif what in (2, 3) and tasks:
             task, data = tasks.pop(dice.randrange(len(tasks)))
             await client.chunk(task, 0, data if dice.random() < 0.8 else bytes(len(data)))
@@ -215,13 +215,13 @@ async def test_used_space_equals_stored_size_after_any_calls(
 @pytest.fixture
 def free(monkeypatch):
     """Set how much of the disk is free: `free[0]` of 1000 GiB."""
-    told = [100 * GIB]
+    free_bytes = [100 * GIB]
 
     def usage(_: str) -> Disk:
-        return Disk(1000 * GIB, 0, told[0])
+        return Disk(1000 * GIB, 0, free_bytes[0])
 
     monkeypatch.setattr(shutil, "disk_usage", usage)
-    return told
+    return free_bytes
 
 
 async def test_reserve_applies_to_both_apis(start: Start, free, folder: Path) -> None:

@@ -256,8 +256,8 @@ class Drive(Documented):
         if task is None:
             return refuse(404, code="NOT_FOUND")
         listed = sorted(task.chunks)
-        told = {"chunks_count": task.count, "chunks_uploaded": len(listed), "uploaded_chunks": listed}
-        return web.json_response(told)
+        document = {"chunks_count": task.count, "chunks_uploaded": len(listed), "uploaded_chunks": listed}
+        return web.json_response(document)
 
     async def list_tasks(self, _request: web.Request) -> web.StreamResponse:
         return web.json_response([{"task_id": name} for name in self.tasks])
@@ -266,7 +266,7 @@ class Drive(Documented):
         await self.enforce_time_limit(request)
         form = await form_of(request)
         names = {"poolId": "pool_id", "bundleId": "bundle_id", "expiredAt": "expired_at"}
-        order = {name: form[told].decode() for told, name in names.items() if told in form}
+        order = {name: form[field].decode() for field, name in names.items() if field in form}
         return web.json_response(self.cloud_file(self.store(form["file"], {**order, "hash": ""})))
 
     async def read(self, request: web.Request) -> web.StreamResponse:
@@ -345,8 +345,8 @@ class DysonFS(Documented):
         task = self.tasks.get(request.match_info["task"])
         if task is None:
             return refuse(404, error="task not found")
-        told = {"chunks_count": task.count, "chunks_uploaded": len(task.chunks), "uploaded_chunks": []}
-        return web.json_response(told)
+        document = {"chunks_count": task.count, "chunks_uploaded": len(task.chunks), "uploaded_chunks": []}
+        return web.json_response(document)
 
     async def list_tasks(self, _request: web.Request) -> web.StreamResponse:
         return web.json_response({"tasks": list(self.tasks)})

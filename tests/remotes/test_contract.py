@@ -238,7 +238,7 @@ async def test_measure_upload_stores_nothing(make, tmp_path, kind):
 
 @pytest.mark.parametrize("kind", ["image", "multipart"])
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("response", "message"),
     [
         (reply("201 Created"), "accepted a chunk of an unknown upload"),
         (reply("404 Not Found", b"<html><title>No such page</title>"), "No such page"),
@@ -249,12 +249,12 @@ async def test_measure_upload_stores_nothing(make, tmp_path, kind):
         (reply("500 Sorry", b'{"error": "a bug"}'), "a bug"),
     ],
 )
-async def test_measure_upload_unexpected_response_raises(make_client, start_server, kind, told, words):
+async def test_measure_upload_unexpected_response_raises(make_client, start_server, kind, response, message):
     async def handle(server, reader, writer):
         await read_request(reader)
-        writer.write(told)
+        writer.write(response)
 
-    with pytest.raises(Failure, match=words):
+    with pytest.raises(Failure, match=message):
         await make_client(kind, (await start_server(handle)).url).measure_upload(1000)
 
 

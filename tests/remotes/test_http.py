@@ -40,14 +40,14 @@ async def test_post_sends_headers_and_body(make_http, start_server):
     line, *headers = head.split("\r\n")
     assert line == "POST /base/image HTTP/1.1"
     assert body == '{"name": "\\u00e9"}'
-    told = dict(header.split(": ", 1) for header in headers)
-    assert told["Content-Type"] == "application/json"
-    assert told["Content-Length"] == str(len(body))
-    assert "Transfer-Encoding" not in told
-    assert told["Authorization"] == f"Bearer {TOKEN}"
-    assert told["X-Key"] == "k-1"
-    assert told["User-Agent"] == "syncd/test"
-    assert told["Accept-Encoding"] == "identity"
+    fields = dict(header.split(": ", 1) for header in headers)
+    assert fields["Content-Type"] == "application/json"
+    assert fields["Content-Length"] == str(len(body))
+    assert "Transfer-Encoding" not in fields
+    assert fields["Authorization"] == f"Bearer {TOKEN}"
+    assert fields["X-Key"] == "k-1"
+    assert fields["User-Agent"] == "syncd/test"
+    assert fields["Accept-Encoding"] == "identity"
 
 
 async def test_get_reset_on_new_connection_is_not_repeated(make_http, start_server):
@@ -149,7 +149,7 @@ async def test_post_refused_connection_is_not_cut_off(make_http, unused_tcp_port
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("response", "message"),
     [
         (b"SSH-2.0-OpenSSH_9.9\r\n", "not valid HTTP"),
         (b"HTTP/1.1 2000 What\r\n\r\n", "not valid HTTP"),
@@ -163,14 +163,14 @@ async def test_post_refused_connection_is_not_cut_off(make_http, unused_tcp_port
         (b"", "without an answer"),
     ],
 )
-async def test_post_malformed_response_is_transient(make_http, start_server, told, words):
+async def test_post_malformed_response_is_transient(make_http, start_server, response, message):
     async def handle(server, reader, writer):
         await read_request(reader)
-        writer.write(told)
+        writer.write(response)
         await writer.drain()
 
     server = await start_server(handle)
-    with pytest.raises(Transient, match=words):
+    with pytest.raises(Transient, match=message):
         await make_http(server.url, timeout=5).post("/image", text_body(10))
 
 
@@ -348,9 +348,9 @@ async def test_failure_after_redirect_redacts_path(make_http, safe):
     async with serve_app(app) as url:
         http = make_http(url, token=SECRET)
         answer = await http.get("/image/1", writer=RecordingWriter(99))
-    told = str(http.failure(answer))
-    assert told.count("***") == 2
-    assert "hush" not in told
+    message = str(http.failure(answer))
+    assert message.count("***") == 2
+    assert "hush" not in message
 
 
 async def test_failure_after_redirect_redacts_host(make_http):
@@ -360,9 +360,9 @@ async def test_failure_after_redirect_redacts_host(make_http):
         answer = await http.get("/image/1")
         with pytest.raises(Transient) as raised:
             await http.get("/image/1", writer=RecordingWriter(99))
-    for told in (str(http.failure(answer)), str(raised.value)):
-        assert "a.***.invalid" in told
-        assert "hush" not in told.lower()
+    for message in (str(http.failure(answer)), str(raised.value)):
+        assert "a.***.invalid" in message
+        assert "hush" not in message.lower()
 
 
 async def test_too_many_redirects_redacts_path(make_http):

@@ -60,11 +60,11 @@ async def test_expires_with_expiry():
 
 async def test_terms_do_not_reveal_password():
     """The terms have two bytes of a slow, salted hash, which one in 65,536 passwords shares."""
-    told, _ = await terms(encrypt_password="correct horse")
-    assert "correct" not in told
-    assert len(told.removeprefix("encrypt_password ")) == 4
+    value, _ = await terms(encrypt_password="correct horse")
+    assert "correct" not in value
+    assert len(value.removeprefix("encrypt_password ")) == 4
     others = {(await terms(name=name, encrypt_password="correct horse"))[0] for name in ("a", "b", "c")}
-    assert len(others | {told}) > 1
+    assert len(others | {value}) > 1
 
 
 @pytest.mark.parametrize("password", ["\udcff", "пароль", "x" * 10_000])

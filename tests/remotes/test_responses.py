@@ -184,10 +184,10 @@ def test_failure_by_status(status, kind, scope, overload):
 )
 def test_failure_nginx_connection_page_is_remote(title, advice):
     page = f"<html><head><title>{title}</title></head></html>".encode()
-    told = failure(answer(400, page, content_type="text/html"), now=NOW)
-    assert isinstance(told, Transient)
-    assert told.scope is REMOTE
-    assert advice in told.advice
+    raised = failure(answer(400, page, content_type="text/html"), now=NOW)
+    assert isinstance(raised, Transient)
+    assert raised.scope is REMOTE
+    assert advice in raised.advice
     assert isinstance(failure(answer(400, {"error": title}), now=NOW), Permanent)  # the API itself
 
 

@@ -39,7 +39,7 @@ class Observer:
         self.handler = Handler(tree, hints)
         self.watched: set[int] = set()
         self.sound = True
-        self.heard = 0
+        self.latest_received = 0
 
     def start(self) -> None:
         """Watch all existing directories; OSError if there is no folder."""
@@ -124,8 +124,8 @@ class Events:
                 return
             self._clock.tally["event delivered"] += 1
             self._clock.tally["event late by half a second or more"] += delay >= LATE
-            self._clock.tally["event delivered after a later one"] += number < observer.heard
-            observer.heard = max(observer.heard, number)
+            self._clock.tally["event delivered after a later one"] += number < observer.latest_received
+            observer.latest_received = max(observer.latest_received, number)
             if isinstance(event, DirCreatedEvent | DirMovedEvent):
                 observer.watch(os.fsdecode(event.dest_path or event.src_path))
             observer.handler.dispatch(event)

@@ -1,6 +1,6 @@
 """Simulated file systems: reused inode numbers, coarse times, birth times, devices.
 
-The files are real; only what ``stat`` shows of them is changed, and only to the daemon and to the invariants.
+The files are real. Only the results of ``stat`` change, and only for the daemon and the invariants.
 """
 
 import os

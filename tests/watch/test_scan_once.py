@@ -172,8 +172,8 @@ async def test_event_while_file_is_checked_counts(harness, records, monkeypatch)
         if path.stat().st_size == 1:
             path.write_bytes(b"xy")
             loop.call_soon_threadsafe(lambda: watch._queue.add_hint(name, Hint(closed=True)))
-            heard = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop)
-            heard.result(20)
+            processed = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop)
+            processed.result(20)
         return seen
 
     watch._queue.add_hint("a.jpg", Hint(closed=True))

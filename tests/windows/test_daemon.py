@@ -23,9 +23,9 @@ def test_daemon_uploads_and_answers_ctl(site):
     (site.inbox / "one.jpg").write_bytes(b"one" * 1000)
     (site.inbox / "large.jpg").write_bytes(bytes(range(256)) * 20_000)
     assert site.arrived("one.jpg", "large.jpg")
-    told = site.ctl("status")
-    assert told.returncode == 0
-    assert "2 done" in told.stdout, told.stdout
+    status = site.ctl("status")
+    assert status.returncode == 0
+    assert "2 done" in status.stdout, status.stdout
 
 
 def test_daemon_uploads_device_and_foreign_names(site):

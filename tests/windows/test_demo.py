@@ -40,9 +40,9 @@ def listens(url):
 
 def test_demo_uploads_all_and_ends(folder, tmp_path):
     with syncd(tmp_path / "errors", "demo", "--once", "--dir", folder) as demo:
-        told = demo.stdout.read()
+        output = demo.stdout.read()
         assert demo.wait() == 0, (tmp_path / "errors").read_text()
-    assert told.endswith("24 files, 61 MiB, are on both remotes, compared byte for byte.\n")
+    assert output.endswith("24 files, 61 MiB, are on both remotes, compared byte for byte.\n")
     assert "daemon.ended" in (folder / "run.log").read_text("utf-8")
     with set_up(str(folder)) as environment:  # nothing holds a file of the last time
         assert list(Path(environment.inbox).iterdir()) == []

@@ -130,8 +130,8 @@ def test_alternate_stream_is_not_a_file(watched):
     assert watched.ctl("rescan", f"{watched.inbox}\\whole.jpg:part.jpg").returncode == 0
     watched.put("after.jpg", b"after")
     assert watched.arrived("after.jpg")
-    told = watched.ctl("show", f"{watched.inbox}\\whole.jpg:part.jpg")
-    assert told.returncode == 1, told
+    shown = watched.ctl("show", f"{watched.inbox}\\whole.jpg:part.jpg")
+    assert shown.returncode == 1, shown
 
 
 async def test_save_upload_accepts_long_path(tmp_path):

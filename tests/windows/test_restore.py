@@ -63,9 +63,9 @@ def test_restore_of_one_file_overwrites_nothing(filled, tmp_path):
     (back / "sub" / "Ж猫.jpg").write_bytes(b"mine")
     named = str(filled.inbox / "sub").upper()  # as Windows has it, that is the same
     done = filled.command("restore", "--to", back, "--json", named)
-    told = json.loads(done.stdout)
-    assert (done.returncode, told["restored"], told["failed"]) == (1, 2, 1), done
-    assert told["problems"][0]["detail"] == "another file is there, and it is left as it is"
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["restored"], result["failed"]) == (1, 2, 1), done
+    assert result["problems"][0]["detail"] == "another file is there, and it is left as it is"
     names = {name: data for name, (data, _) in found(back).items()}
     assert names == {"sub\\Ж猫.jpg": b"mine", "sub\\NUL.png": b"no device", "sub\\aux.jpg": b"none either"}
 

@@ -136,17 +136,17 @@ class FoundFile:
 @pytest.fixture
 def hosted(monkeypatch):
     """Create the service as pywin32 does, and record its reports to the SCM and event log."""
-    told = []
+    reports = []
 
     def report(_, status, win32ExitCode=0, svcExitCode=0, **_rest):  # noqa: N803 - pywin32's names
-        told.append((status, win32ExitCode, svcExitCode))
+        reports.append((status, win32ExitCode, svcExitCode))
 
     monkeypatch.setattr(ServiceFramework, "__init__", lambda *_: None)
     monkeypatch.setattr(ServiceFramework, "ReportServiceStatus", report)
-    monkeypatch.setattr(servicemanager, "LogErrorMsg", lambda text: told.append(("error", text)))
-    monkeypatch.setattr(servicemanager, "LogWarningMsg", lambda text: told.append(("warning", text)))
-    monkeypatch.setattr(os, "_exit", lambda code: told.append(("exit", code)))
-    return windows_dispatch.Service(["syncd"]), told
+    monkeypatch.setattr(servicemanager, "LogErrorMsg", lambda text: reports.append(("error", text)))
+    monkeypatch.setattr(servicemanager, "LogWarningMsg", lambda text: reports.append(("warning", text)))
+    monkeypatch.setattr(os, "_exit", lambda code: reports.append(("exit", code)))
+    return windows_dispatch.Service(["syncd"]), reports
 
 
 def test_account_sid_equals_that_of_windows():
@@ -165,8 +165,8 @@ def test_install_and_uninstall_service():
     assert "service syncd: installed" in made.stdout
     again = service("install")
     assert again.stdout.count("nothing to do") == 4, again.stdout
-    told = service("status")
-    assert (told.returncode, told.stdout) == (3, "service syncd: stopped\n")
+    shown = service("status")
+    assert (shown.returncode, shown.stdout) == (3, "service syncd: stopped\n")
 
     dry = service("uninstall", "--dry-run")
     assert "service syncd: would be removed" in dry.stdout
@@ -200,12 +200,12 @@ def test_install_updates_existing_service(handle):
 @pytest.mark.usefixtures("handle")
 def test_current_accepts_settings_as_windows_reports_them(monkeypatch):
     """Simulate the settings as Windows reports them, because wine knows few of them."""
-    told = dict(scm._SETTINGS)
+    settings = dict(scm._SETTINGS)
     actions = win32service.SERVICE_CONFIG_FAILURE_ACTIONS
-    told[actions] = {**told[actions], "RebootMsg": None, "Command": None}
-    monkeypatch.setattr(win32service, "QueryServiceConfig2", lambda _, level: told[level])
+    settings[actions] = {**settings[actions], "RebootMsg": None, "Command": None}
+    monkeypatch.setattr(win32service, "QueryServiceConfig2", lambda _, level: settings[level])
     assert scm.current()
-    told[actions] = {**told[actions], "ResetPeriod": 1}
+    settings[actions] = {**settings[actions], "ResetPeriod": 1}
     assert not scm.current()
 
 
@@ -223,9 +223,9 @@ def test_service_uploads_until_stopped(receiver, received):
     inbox = configure(receiver)
     started = service("install", "--now")
     assert (started.returncode, started.stdout.splitlines()[-1]) == (0, "service syncd: started"), started.stderr
-    told = service("status")
-    assert told.returncode == 0
-    assert told.stdout.startswith("service syncd: running, pid "), told.stdout
+    shown = service("status")
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("service syncd: running, pid "), shown.stdout
 
     (inbox / "one.jpg").write_bytes(b"one" * 1000)
     wait_until_sync(lambda: [job["state"] for job in asked().jobs(JobQuery(limit=9))["jobs"]] == ["done"], logged, 60)
@@ -289,16 +289,16 @@ def test_failed_start_points_to_event_log():
     said = service("install", "--now")
     assert said.returncode == 69
     assert "syncd: service syncd: stopped, it failed with 78: see the event log (Get-WinEvent" in said.stderr
-    told = service("status")
-    assert (told.returncode, "failed with 78" in told.stdout) == (3, True)
+    shown = service("status")
+    assert (shown.returncode, "failed with 78" in shown.stdout) == (3, True)
     assert "service syncd: removed" in service("uninstall").stdout
 
 
 def test_start_problem_is_in_event_log(hosted):
-    made, told = hosted
+    made, reports = hosted
     configure("nonsense")
     made.SvcRun()
-    (level, text), stopped, ended = told[-3:]
+    (level, text), stopped, ended = reports[-3:]
     assert level == "error"
     assert text.startswith(f"{paths.SYSTEM_CONFIG}:4: remotes.drive.url: ")
     assert len(text.splitlines()) == 1
@@ -307,18 +307,18 @@ def test_start_problem_is_in_event_log(hosted):
 
 
 def test_internal_error_is_one_line_in_event_log(hosted, monkeypatch):
-    made, told = hosted
+    made, reports = hosted
     monkeypatch.setattr("syncd.cli.state_folder.load_config", lambda _: 1 / 0)
     made.SvcRun()
-    level, text = told[-3]
+    level, text = reports[-3]
     assert (level, text.partition(";")[0]) == ("error", "internal error: ZeroDivisionError: division by zero")
     assert len(text.splitlines()) == 1
-    assert told[-1] == ("exit", 70)
+    assert reports[-1] == ("exit", 70)
 
 
 def test_machine_shutdown_ends_service_in_order(hosted, receiver):
     """The event log has problems for the user, such as a refused token, but no uploads."""
-    made, told = hosted
+    made, reports = hosted
     inbox = configure(receiver, token="wrong")
     (inbox / "one.jpg").write_bytes(b"one")
     thread = threading.Thread(target=made.SvcRun, daemon=True)
@@ -328,7 +328,7 @@ def test_machine_shutdown_ends_service_in_order(hosted, receiver):
     thread.join(60)
     assert not thread.is_alive()
     assert logged()[-1] == "daemon.ended"
-    warnings = [entry for entry in told if entry[0] == "warning"]
+    warnings = [entry for entry in reports if entry[0] == "warning"]
     assert [text.split()[0] for _, text in warnings] == ["remote.unauthorized"]
     pending, running, ending = (
         (state, 0, 0)
@@ -338,7 +338,7 @@ def test_machine_shutdown_ends_service_in_order(hosted, receiver):
             win32service.SERVICE_STOP_PENDING,
         )
     )
-    assert {*told} == {pending, running, ending, *warnings}
+    assert {*reports} == {pending, running, ending, *warnings}
 
 
 def test_dispatch_outside_scm_is_refused():

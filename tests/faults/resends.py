@@ -7,15 +7,17 @@ import sqlite3
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 _CHUNKS = "SELECT token, idx FROM chunks JOIN sessions ON sessions.id = session_id"
 _CONTENTS = "SELECT key FROM contents"
 OK = (200, 201, 409)  # 409: the chunk is there already
 _OPEN = "SELECT count(*) FROM jobs WHERE state IN ('queued', 'uploading', 'waiting')"
+_EMPTY = {"acknowledged": frozenset(), "contents": frozenset(), "open": 0}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Page:
+class Snapshot:
     """The contents of the store at one kill.
 
     ``acknowledged`` has chunks as (token, index), ``contents`` the keys of stored contents; ``open`` counts the jobs
@@ -23,18 +25,18 @@ class Page:
     """
 
     at: float
-    """When it was, monotonic."""
-    asked: int
-    """Requests that the proxy had seen by then."""
+    """The monotonic time of the kill."""
+    request_count: int
+    """The number of requests to the proxy before the kill."""
     acknowledged: frozenset
     contents: frozenset
     open: int
 
 
-def read(daemon, proxy):
+def read_store(daemon, proxy):
     """Read the store after a kill, read-only: the next start must recover the write-ahead log."""
     path = daemon.state / "syncd.db"
-    empty = Page(at=time.monotonic(), asked=len(proxy.asked), acknowledged=frozenset(), contents=frozenset(), open=0)
+    empty = Snapshot(at=time.monotonic(), request_count=len(proxy.requests), **_EMPTY)
     if not path.exists():
         return empty
     try:
@@ -49,25 +51,26 @@ def read(daemon, proxy):
         return empty
 
 
-def sent_in_vain(pages, asked):
+def resent_after_kill(snapshots, requests):
     """Return the requests for chunks or contents that the store recorded at an earlier kill."""
     acknowledged, contents = set(), set()
     again = []
-    for page, until in zip(pages, [page.asked for page in pages[1:]] + [len(asked)], strict=True):
-        acknowledged |= page.acknowledged
-        contents |= page.contents
-        again += [one for one in asked[page.asked : until] if one.chunk in acknowledged or one.content in contents]
+    ends = [snapshot.request_count for snapshot in snapshots[1:]] + [len(requests)]
+    for snapshot, end in zip(snapshots, ends, strict=True):
+        acknowledged |= snapshot.acknowledged
+        contents |= snapshot.contents
+        sent = requests[snapshot.request_count : end]
+        again += [one for one in sent if one.chunk in acknowledged or one.content in contents]
     return again
 
 
-def sent_twice_in_a_life(pages, asked):
+def resent_by_one_process(snapshots, requests):
     """Return the chunks that one process sent again after the response to the first request."""
     again = []
-    for start, end in zip(
-        [0] + [page.asked for page in pages], [page.asked for page in pages] + [len(asked)], strict=True
-    ):
+    bounds = [0, *(snapshot.request_count for snapshot in snapshots), len(requests)]
+    for start, end in pairwise(bounds):
         answered = {}
-        for one in asked[start:end]:
+        for one in requests[start:end]:
             if one.chunk is None:
                 continue
             if one.chunk in answered and answered[one.chunk] < one.at:
@@ -77,16 +80,16 @@ def sent_twice_in_a_life(pages, asked):
     return again
 
 
-def repeated(pages, asked):
+def resent_before_commit(snapshots, requests):
     """Return, for chunks sent again after a kill, the seconds from the response to the kill.
 
     The daemon was killed before the store committed these chunks.
     """
     ages, answered = [], {}
-    starts = [0] + [page.asked for page in pages]
-    for life, (start, end) in enumerate(zip(starts, [*starts[1:], len(asked)], strict=True)):
-        ages += [answered[one.chunk] for one in asked[start:end] if one.chunk in answered]
-        for one in asked[start:end]:
-            if life < len(pages) and one.chunk and one.answered_at and one.status in OK:
-                answered[one.chunk] = pages[life].at - one.answered_at
+    bounds = [0, *(snapshot.request_count for snapshot in snapshots), len(requests)]
+    for process, (start, end) in enumerate(pairwise(bounds)):
+        ages += [answered[one.chunk] for one in requests[start:end] if one.chunk in answered]
+        for one in requests[start:end]:
+            if process < len(snapshots) and one.chunk and one.answered_at and one.status in OK:
+                answered[one.chunk] = snapshots[process].at - one.answered_at
     return ages
