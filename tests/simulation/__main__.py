@@ -39,13 +39,13 @@ def replay(seed: int, *, shortened: bool, verbose: bool) -> int:
         plan = shorten(plan, result.broken)
         result = run(plan, print if verbose else None)
     print("\n".join(f"  {step}" for step in plan.steps))
-    for promise, how in result.blames:
+    for promise, how in result.violations:
         print(f"{promise} broken: {how}")
-    if not result.blames:
+    if not result.violations:
         print(
             f"every promise held, through {result.incarnations} incarnations and {result.seconds:.0f} simulated seconds"
         )
-    return 1 if result.blames else 0
+    return 1 if result.violations else 0
 
 
 def soak(first: int, count: int | None) -> int:
@@ -57,8 +57,8 @@ def soak(first: int, count: int | None) -> int:
         for outcome in run_all(first, count):
             runs += 1
             simulated += outcome.seconds
-            table.add(outcome.tally, survived=not outcome.blames)
-            if outcome.blames:
+            table.add(outcome.tally, survived=not outcome.violations)
+            if outcome.violations:
                 failed += 1
                 print(outcome.summary(), flush=True)
             elapsed = time.monotonic() - started

@@ -108,7 +108,7 @@ class Disk:
         if len(self._open) > most:
             self._open = {descriptor: self._open[descriptor] for descriptor in self._still_open()}
         if len(self._open) > most:
-            self._world.blame("P5", f"{len(self._open)} files are open at once, {most} are allowed")
+            self._world.report_violation("P5", f"{len(self._open)} files are open at once, {most} are allowed")
 
     def _os_close(self, descriptor: int) -> None:
         os.close(descriptor)

@@ -170,7 +170,7 @@ class _Log:
         if text.startswith("{"):
             self._handle_event(json.loads(text))
         elif text.strip():
-            self._world.blame("crash", f"on standard error: {text.strip()}")
+            self._world.report_violation("crash", f"on standard error: {text.strip()}")
         return len(text)
 
     def _handle_event(self, event: dict[str, Any]) -> None:
@@ -178,7 +178,7 @@ class _Log:
         fields = {key: value for key, value in event.items() if key not in ("timestamp", "level", "pid")}
         self._world.trace(" ".join([f"    {name}", *(f"{key}={value}" for key, value in fields.items())]))
         if name in FATAL:
-            self._world.blame("crash", f"{name}: {fields}")
+            self._world.report_violation("crash", f"{name}: {fields}")
 
     def flush(self) -> None: ...
 
@@ -229,7 +229,7 @@ def _claim(world: "World") -> Any:
         worker = world.worker(world.remote_names[remote_id])
         jobs = await original(self, remote_id, limit, **values)
         if worker is not None and worker.claimed + len(jobs) > world.most_jobs:
-            world.blame("P5", f"{worker.claimed} jobs run and {len(jobs)} were claimed")
+            world.report_violation("P5", f"{worker.claimed} jobs run and {len(jobs)} were claimed")
         return jobs
 
     return claim

@@ -167,7 +167,7 @@ def _endless(world: "World", fault: Fault) -> None:
                 return
             sent += len(piece)
             if sent > ENDLESS:
-                world.blame("P5", f"{request.method} {request.path}: {sent} bytes of one answer were read")
+                world.report_violation("P5", f"{request.method} {request.path}: {sent} bytes of one answer were read")
             connection.link.answer(piece)
             world.after(0.005, more)
 

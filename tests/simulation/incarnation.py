@@ -118,13 +118,13 @@ class Incarnation:
             self.shut_down()
         await working
         if world.now() - self._asked_to_end > CLEAN_STOP:
-            world.blame("P5", f"a clean stop took {world.now() - self._asked_to_end:.1f} s")
+            world.report_violation("P5", f"a clean stop took {world.now() - self._asked_to_end:.1f} s")
         for error in await asyncio.gather(*self._orders, return_exceptions=True):
             if error is not None and not isinstance(error, StoreClosedError):
-                world.blame("crash", repr(error))
+                world.report_violation("crash", repr(error))
         left = asyncio.all_tasks() - {asyncio.current_task()}
         if left:
-            world.blame("P5", f"after the end there are still {sorted(task.get_name() for task in left)}")
+            world.report_violation("P5", f"after the end there are still {sorted(task.get_name() for task in left)}")
         return "over" if judged else "stopped"
 
     async def _until(self, condition: Callable[[], bool]) -> None:
@@ -133,7 +133,7 @@ class Incarnation:
 
     def _unhandled(self, _: Any, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        self.world.blame("crash", f"{context.get('message')}: {error!r}")
+        self.world.report_violation("crash", f"{context.get('message')}: {error!r}")
 
     # Used by the world and the checks.
 

@@ -64,7 +64,7 @@ class Invariants:
                 return
             self._inspect(last=last)
             world.removals.inspect()
-            if not last and not world.blames:
+            if not last and not world.violations:
                 await incarnation.service.retry(None)
                 await incarnation.service.rescan(None)
                 world.trace("failed jobs are retried, and all is scanned")
@@ -78,7 +78,7 @@ class Invariants:
             await asyncio.sleep(pause)
             pause = min(5.0, pause * 1.5)
         if unrest:
-            world.blame("P1", f"after {PATIENCE:g} s without trouble: {unrest}")
+            world.report_violation("P1", f"after {PATIENCE:g} s without trouble: {unrest}")
         return not unrest
 
     # Promise 1.
@@ -138,7 +138,9 @@ class Invariants:
                 continue
             problem = self._problem(row, wanted[row.path], last=last)
             if problem:
-                world.blame("P1", f"{row.path!r} for {row.remote} is {row.state} ({row.detail}), but {problem}")
+                world.report_violation(
+                    "P1", f"{row.path!r} for {row.remote} is {row.state} ({row.detail}), but {problem}"
+                )
 
     def _problem(self, row: Row, status: os.stat_result, *, last: bool) -> str | None:
         """Return the problem with the final state of a job, or None."""
@@ -153,8 +155,8 @@ class Invariants:
         data = contents(row.path)
         if row.state == "done":
             unseen = server.digest(data) in self._world.files.disguised  # nothing reads a local file again
-            blameless = unseen or server.has(data) or server.lied_about(data) or server.digest(data) in server.losses
-            return None if blameless else "the server does not have it"
+            excused = unseen or server.has(data) or server.lied_about(data) or server.digest(data) in server.losses
+            return None if excused else "the server does not have it"
         if server.excused(data) or self._learned(row):
             return None
         if last or self._world.plan.gentle:
@@ -183,12 +185,12 @@ class Invariants:
         inside = tuple(f"{root}/" for root in world.files.roots)
         left = [path for path in map(_target, os.listdir("/proc/self/fd")) if path.startswith(inside)]
         if left:
-            world.blame("P5", f"at rest there are still open {left}")
+            world.report_violation("P5", f"at rest there are still open {left}")
         if world.network.links:
-            world.blame("P5", f"at rest there are still {len(world.network.links)} connections after 30 s")
+            world.report_violation("P5", f"at rest there are still {len(world.network.links)} connections after 30 s")
         names = sorted(task.get_name() for task in asyncio.all_tasks())
         if any(name.startswith("upload:") for name in names) or len(names) > 16 + 2 * len(world.servers):
-            world.blame("P5", f"at rest there are still these tasks: {names}")
+            world.report_violation("P5", f"at rest there are still these tasks: {names}")
 
     # Promise 7.
 
@@ -208,7 +210,7 @@ class Invariants:
             for secret in (TOKEN, HEADER):
                 if secret in text:
                     at = text.index(secret)
-                    world.blame("P7", f"a secret is in {place}: …{text[max(0, at - 80) : at + 80]!r}")
+                    world.report_violation("P7", f"a secret is in {place}: …{text[max(0, at - 80) : at + 80]!r}")
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:

@@ -138,8 +138,8 @@ def schedules_until_found(which: Mutant, first: int, count: int) -> tuple[int, s
     """Return (number of schedules, broken promise) for the first failure, or None without one."""
     with which.applied():
         for number in range(count):
-            if blames := run(draw(first + number)).blames:
-                return number + 1, blames[0][0]
+            if violations := run(draw(first + number)).violations:
+                return number + 1, violations[0][0]
     return None
 
 

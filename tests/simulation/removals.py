@@ -92,7 +92,7 @@ class Removals:
         """The daemon opens a file for writing, or creates it."""
         self._check_mounted(place)
         if os.path.lexists(place) and not flags & os.O_EXCL and not os.path.basename(place).startswith(HIDDEN):
-            self._blame(f"{place!r} is opened for writing")
+            self._report(f"{place!r} is opened for writing")
 
     def unlinking(self, entry: Entry) -> Callable[[], None]:
         """A name is removed."""
@@ -107,7 +107,7 @@ class Removals:
         if again or any(place != entry.place and _inode(place) == inode for place in self._names(inode, origin, entry)):
             return lambda: self._settled(entry, inode)
         if not stat.S_ISREG(status.st_mode):
-            return lambda: self._blame(f"{entry.place!r} is deleted, and is no regular file")
+            return lambda: self._report(f"{entry.place!r} is deleted, and is no regular file")
         data = entry.data()
         if entry.place.startswith(f"{self._world.target}/"):
             return lambda: self._judge_copy(entry.place, data)
@@ -121,7 +121,7 @@ class Removals:
         self._check_devices(source, target)
         origin = self.origin(source)
         if replaced and replaced.st_ino not in (status.st_ino, *self._own) and not target.hidden:
-            return lambda: self._blame(f"{target.place!r} is replaced by {source.place!r}")
+            return lambda: self._report(f"{target.place!r} is replaced by {source.place!r}")
         if target.place.startswith(f"{self._world.target}/") and not source.place.startswith(self._world.target):
             data = source.data()
             return lambda: self._judge(origin, status, data)
@@ -158,7 +158,7 @@ class Removals:
             return
         self._hidden[inode] = origin
         if not any(folder_of(settings, origin) for settings in self._world.in_force):
-            self._blame(f"{origin!r} is hidden, and is outside of all folders")
+            self._report(f"{origin!r} is hidden, and is outside of all folders")
 
     def _names(self, inode: int, origin: str, entry: Entry) -> Iterator[str]:
         """Yield the names under which the file may still exist."""
@@ -179,7 +179,7 @@ class Removals:
     def _check_mounted(self, place: str) -> None:
         file_system = self._world.file_system
         if not file_system.mounted and self._world.seen_mounted and place.startswith(f"{file_system.disk}/"):
-            self._blame(f"{place!r} is made where a file system is not mounted")
+            self._report(f"{place!r} is made where a file system is not mounted")
 
     # The checks of a removal.
 
@@ -190,7 +190,7 @@ class Removals:
         place = world.files.watched_name(place)
         problems = [self._problem(settings, place, status.st_ino, data) for settings in world.in_force]
         if all(problems):
-            self._blame(f"{place!r} ({len(data)} bytes) is taken away, but {problems[-1]}")
+            self._report(f"{place!r} ({len(data)} bytes) is taken away, but {problems[-1]}")
         moved = any(found == data for found in self._moved())
         world.tally["file moved after its upload" if moved else "file deleted after its upload"] += 1
         folder = folder_of(world.in_force[-1], place)
@@ -235,7 +235,7 @@ class Removals:
     def _judge_copy(self, place: str, data: bytes) -> None:
         """The daemon removed a file that it had moved or copied: a copy must remain."""
         if not any(found == data for found in (*self._moved(), *map(contents, self._world.files.walk()))):
-            self._blame(f"{place!r} was moved there, and is deleted")
+            self._report(f"{place!r} was moved there, and is deleted")
 
     def _moved(self) -> Iterator[bytes]:
         """Yield the contents of the files that were moved completely."""
@@ -244,8 +244,8 @@ class Removals:
             for directory, _, names in os.walk(top):
                 yield from (contents(os.path.join(directory, name)) for name in names if not name.startswith(HIDDEN))
 
-    def _blame(self, how: str) -> None:
-        self._world.blame("P8", how)
+    def _report(self, how: str) -> None:
+        self._world.report_violation("P8", how)
 
     # At rest.
 
@@ -258,9 +258,9 @@ class Removals:
             if taken.data not in here and not any(
                 server.has(taken.data) or server.digest(taken.data) in server.losses for server in servers
             ):
-                self._blame(f"{taken.place!r} ({len(taken.data)} bytes) is lost: it is nowhere any more")
+                self._report(f"{taken.place!r} ({len(taken.data)} bytes) is lost: it is nowhere any more")
         for place in world.files.hidden():
-            self._blame(f"{place!r} is left over")
+            self._report(f"{place!r} is left over")
 
 
 def _inode(place: str) -> int | None:

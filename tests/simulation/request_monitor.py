@@ -56,28 +56,30 @@ class RequestMonitor:
         probe = link.request.startswith(_PROBE)
         in_flight = sum(not other.request.startswith(_PROBE) for other in world.network.busy)
         if in_flight > (world.concurrency or MOST):
-            world.blame("P4", f"{in_flight} requests in flight, {world.concurrency or MOST} are allowed")
+            world.report_violation("P4", f"{in_flight} requests in flight, {world.concurrency or MOST} are allowed")
         worker = world.worker(name)
         # An upload that has compared an image may end with a request for an impossible one.
         ending = probe and worker is not None and bool(worker.progress())
         since, until = self._quiet.get(name, (0.0, 0.0))
         if since + ON_THE_WAY < world.now() < until - 0.001:
             wait = until - world.now()
-            world.blame("P4", f"{name}: {link.request!r} {wait:.1f} s before the time that Retry-After gave")
+            world.report_violation("P4", f"{name}: {link.request!r} {wait:.1f} s before the time that Retry-After gave")
         breaker = worker and worker.endpoint.breaker
         down_for = world.now() - self._down_since.get(breaker, 0.0)
         if breaker and breaker.state is BreakerState.OPEN and down_for > ON_THE_WAY and not ending:
-            world.blame("P4", f"{name}: {link.request!r} while the server is taken as down")
+            world.report_violation("P4", f"{name}: {link.request!r} while the server is taken as down")
         probes = [other for other in world.network.busy if other.host is link.host and other.request.startswith(_PROBE)]
         down = breaker is not None and breaker.state is not BreakerState.CLOSED and down_for > ON_THE_WAY
         if probe and down and len(probes) > 1:
-            world.blame("P4", f"{name}: two probes at once")
+            world.report_violation("P4", f"{name}: two probes at once")
 
     def on_attempt(self, name: str, request: bytes) -> None:
         """The client tries to reach a server for ``request``."""
         away_for = self._world.now() - self._away_since.get(name, self._world.now())
         if away_for > ON_THE_WAY and not request.startswith(_PROBE):
-            self._world.blame("P4", f"{name}: {request!r} though it has turned everything away for {away_for:.1f} s")
+            self._world.report_violation(
+                "P4", f"{name}: {request!r} though it has turned everything away for {away_for:.1f} s"
+            )
 
     def away(self, name: str) -> None:
         """A server refused a request or connection for a reason unrelated to the request."""
@@ -122,31 +124,33 @@ class RequestMonitor:
         """The server accepted an upload."""
         self._agreed[server, digest] += 1
         if self._is_gentle(server) and self._agreed[server, digest] > 1:
-            self._world.blame("P3", f"{server}: {digest} is begun twice, though nothing went wrong")
+            self._world.report_violation("P3", f"{server}: {digest} is begun twice, though nothing went wrong")
 
     def chunk(self, server: str, digest: str, token: str, number: int, size: int, *, new: bool) -> None:
         """The server received a chunk."""
         world = self._world
         if (token, number) in self._acknowledged.get((server, digest), ()):
-            world.blame("P3", f"{server}: chunk {number} of {token} was acknowledged and is sent again")
+            world.report_violation("P3", f"{server}: chunk {number} of {token} was acknowledged and is sent again")
         self._arrived[server, digest, number] += 1
         if self._is_gentle(server) and self._arrived[server, digest, number] > 1:
-            world.blame("P3", f"{server}: chunk {number} of {digest} is sent twice, though nothing went wrong")
+            world.report_violation(
+                "P3", f"{server}: chunk {number} of {digest} is sent twice, though nothing went wrong"
+            )
 
     # Promise 2.
 
     def stored(self, server: str, data: bytes) -> None:
         """The server has stored a complete file."""
         if problem := self._problem([data]):
-            self._world.blame("P2", f"{server}: {len(data)} bytes are stored that {problem}")
+            self._world.report_violation("P2", f"{server}: {len(data)} bytes are stored that {problem}")
 
     def stored_text(self, key: str, image: Image) -> None:
         """The server has stored a complete image that no other client changed."""
         text = image.text
         if key_of(text) != key:
-            self._world.blame("P2", f"ascii: the text under {key} has another hash")
+            self._world.report_violation("P2", f"ascii: the text under {key} has another hash")
         elif problem := self._problem(data_of(text)):
-            self._world.blame("P2", f"ascii: a text of {len(text)} characters is stored that {problem}")
+            self._world.report_violation("P2", f"ascii: a text of {len(text)} characters is stored that {problem}")
 
     def _problem(self, meanings: list[bytes]) -> str | None:
         """Return the problem with stored bytes, given the contents that they may stand for."""

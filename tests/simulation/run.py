@@ -20,10 +20,10 @@ LONGEST_DEATH = 20.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """The result of a schedule. ``blames`` are the broken promises with their reasons."""
+    """The result of a schedule. ``violations`` are the broken promises with their reasons."""
 
     plan: Plan
-    blames: tuple[tuple[str, str], ...]
+    violations: tuple[tuple[str, str], ...]
     tally: Counter[str]
     incarnations: int
     seconds: float
@@ -32,7 +32,7 @@ class Result:
     @property
     def broken(self) -> str | None:
         """The promise that was broken first, or None."""
-        return self.blames[0][0] if self.blames else None
+        return self.violations[0][0] if self.violations else None
 
 
 def run(plan: Plan, trace: Callable[[str], None] | None = None) -> Result:
@@ -43,26 +43,28 @@ def run(plan: Plan, trace: Callable[[str], None] | None = None) -> Result:
     try:
         shutil.copyfile(_empty_store(), os.path.join(world.directory, STORE))
         end = ""
-        while end != "over" and not world.blames:
+        while end != "over" and not world.violations:
             incarnations += 1
             end = _run_incarnation(world)
             if end != "over":
                 world.pass_time(world.now() + world.rng.choice([0.0, 1.0, LONGEST_DEATH]))
     finally:
         world.close()
-    if not world.blames and _descriptors() > open_before:
+    if not world.violations and _descriptors() > open_before:
         gc.collect()  # closes the files that an exception has kept open
         if left := _descriptors() - open_before:
-            world.blame("P5", f"{left} descriptors are open after the end that were not before")
+            world.report_violation("P5", f"{left} descriptors are open after the end that were not before")
     seconds = world.now() - START
-    return Result(plan=plan, blames=tuple(world.blames), tally=world.tally, incarnations=incarnations, seconds=seconds)
+    return Result(
+        plan=plan, violations=tuple(world.violations), tally=world.tally, incarnations=incarnations, seconds=seconds
+    )
 
 
 def _run_incarnation(world: World) -> str:
     try:
         return Incarnation(world, Invariants(world).check).run()
     except Exception as error:  # noqa: BLE001 - any exception that ends the daemon is a failure
-        world.blame("crash", f"{type(error).__name__}: {error}")
+        world.report_violation("crash", f"{type(error).__name__}: {error}")
         return "over"
 
 

@@ -23,14 +23,14 @@ class Outcome:
     """The result of one schedule, from a worker process. ``seconds`` is simulated time."""
 
     seed: int
-    blames: list[list[str]]
+    violations: list[list[str]]
     tally: dict[str, int]
     incarnations: int
     seconds: float
 
     def summary(self) -> str:
         """Return the broken promises, and the command that replays the schedule."""
-        lines = [f"seed {self.seed}: {promise} broken: {how}" for promise, how in self.blames]
+        lines = [f"seed {self.seed}: {promise} broken: {how}" for promise, how in self.violations]
         return "\n".join([*lines, f"  see it again: {command(self.seed)}"])
 
 
@@ -50,7 +50,7 @@ def work(first: int, stride: int, count: int | None) -> None:
         result = run(draw(seed))
         outcome = Outcome(
             seed=seed,
-            blames=[list(blame) for blame in result.blames],
+            violations=[list(violation) for violation in result.violations],
             tally=dict(result.tally),
             incarnations=result.incarnations,
             seconds=result.seconds,

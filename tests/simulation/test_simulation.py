@@ -17,7 +17,7 @@ SIMULATION = [sys.executable, "-m", "tests.simulation"]
 
 
 def test_schedules_keep_every_promise():
-    failed = [outcome.summary() for outcome in run_all(0, SCHEDULES) if outcome.blames]
+    failed = [outcome.summary() for outcome in run_all(0, SCHEDULES) if outcome.violations]
     assert not failed, "\n".join(failed)
 
 

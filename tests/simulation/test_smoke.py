@@ -7,8 +7,8 @@ from tests.simulation.plan import draw
 from tests.simulation.run import run
 
 
-def test_schedule_runs_without_blames():
-    assert not run(draw(1)).blames
+def test_schedule_has_no_violations():
+    assert not run(draw(1)).violations
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)

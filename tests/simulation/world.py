@@ -64,7 +64,7 @@ class World:
         self.schedule = Schedule()
         self.incarnation: Incarnation | None = None
         self.tally: Counter[str] = Counter()
-        self.blames: list[tuple[str, str]] = []
+        self.violations: list[tuple[str, str]] = []
         self.log: list[str] = []
         self.disk_full = False
         self.meddling = 0
@@ -158,17 +158,17 @@ class World:
         """The time of the end of the steps."""
         return START + self.plan.end
 
-    # Trace and blames.
+    # Trace and violations.
 
     def trace(self, what: str) -> None:
         """Pass a line to the trace, if it is on."""
         if self._trace:
             self._trace(f"{self.now():9.3f}  {what}".replace(f"{self.directory}/", ""))
 
-    def blame(self, promise: str, how: str) -> None:
+    def report_violation(self, promise: str, how: str) -> None:
         """Record a broken promise; the schedule ends here."""
         self.trace(f"{promise} BROKEN: {how}")
-        self.blames.append((promise, how.replace(f"{self.directory}/", "")))
+        self.violations.append((promise, how.replace(f"{self.directory}/", "")))
         if self.incarnation:
             self.incarnation.loop.doomed = True
 
