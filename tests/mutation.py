@@ -50,14 +50,14 @@ def main() -> int:
     parser.add_argument("packages", nargs="*", default=PACKAGES, help="folders of syncd/ (default: %(default)s)")
     options = parser.parse_args()
     python = os.path.abspath(options.python)
-    with tempfile.TemporaryDirectory(prefix="syncd-mutation-") as place:
-        trees = [_clone(Path(place) / f"tree-{number}") for number in range(options.workers)]
+    with tempfile.TemporaryDirectory(prefix="syncd-mutation-") as folder:
+        trees = [_clone(Path(folder) / f"tree-{number}") for number in range(options.workers)]
         chosen = sample(trees[0], options.packages, options.count, options.seed)
         free: multiprocessing.SimpleQueue[Path] = multiprocessing.SimpleQueue()
         for tree in trees:
             free.put(tree)
         with multiprocessing.Pool(options.workers, _enter, (free,)) as pool:
-            records = {package: Path(place) / f"{package}.json" for package in options.packages}
+            records = {package: Path(folder) / f"{package}.json" for package in options.packages}
             baselines = [(_baseline(python, package, record), LONGEST) for package, record in records.items()]
             passed = pool.starmap(_passes, baselines, chunksize=1)
             if not all(passed):
@@ -67,10 +67,10 @@ def main() -> int:
             work = []
             for number, change in enumerate(chosen):
                 package = change.module_path.parts[1]
-                tests = Path(place) / f"tests-{number}"
+                tests = Path(folder) / f"tests-{number}"
                 tests.write_text("\n".join(_covering(change, records[package]) or [f"tests/{package}"]))
                 work.append((change, _pytest(python, f"@{tests}")))
-            return _judge(pool, work)
+            return _report_survivors(pool, work)
 
 
 def sample(tree: Path, packages: list[str], count: int, seed: int) -> list[MutationSpec]:
@@ -131,7 +131,7 @@ def _try(about: tuple[MutationSpec, str]) -> tuple[MutationSpec, WorkResult]:
     return change, mutate_and_test([change], command, LONGEST)
 
 
-def _judge(pool: Pool, work: list[tuple[MutationSpec, str]]) -> int:
+def _report_survivors(pool: Pool, work: list[tuple[MutationSpec, str]]) -> int:
     survived, began = 0, time.monotonic()
     for number, (change, result) in enumerate(pool.imap_unordered(_try, work), 1):
         if not result.is_killed:

@@ -145,9 +145,9 @@ class _Calls(ast.NodeVisitor):
             isinstance(value, ast.Attribute) and value.attr in ("log", "_log")
         )
 
-    def _names(self, said: ast.expr, call: ast.Call) -> set[str]:
+    def _names(self, argument: ast.expr, call: ast.Call) -> set[str]:
         """Return what the first argument may be: a text, a choice of texts, or a name for one."""
-        values = self._assigned[said.id] if isinstance(said, ast.Name) else [said]
+        values = self._assigned[argument.id] if isinstance(argument, ast.Name) else [argument]
         branches = [
             branch
             for value in values
@@ -164,9 +164,9 @@ def events_in_code() -> dict[str, Event]:
         name = path.relative_to(ROOT).as_posix()
         if name == JOURNAL:  # its names are made of the states; another test runs it
             continue
-        for event, said in _Calls(name, ast.parse(path.read_text(encoding="utf-8"))).events.items():
-            found[event].levels |= said.levels
-            found[event].fields |= said.fields
+        for event, called in _Calls(name, ast.parse(path.read_text(encoding="utf-8"))).events.items():
+            found[event].levels |= called.levels
+            found[event].fields |= called.fields
     found[logs.LIBRARY_EVENT] = Event(levels={"warning", "error", "critical"}, fields={"logger", "message", "error"})
     return dict(found)
 
@@ -198,7 +198,7 @@ def journal_events() -> dict[str, Event]:
     }
 
 
-def test_events() -> None:
+def test_log_events_are_documented() -> None:
     documented = {
         name: Event(levels=set(levels.split(", ")), fields=set(code(fields)))
         for name, (_, levels, fields, _) in by_name(rows(DOCS["events"], "event")).items()
@@ -206,7 +206,7 @@ def test_events() -> None:
     assert documented == events_in_code() | journal_events()
 
 
-def test_every_logger_is_called_as_the_test_reads_it() -> None:
+def test_module_loggers_are_named_log() -> None:
     """Each module's logger is named ``log``, because the tests find only that name.
 
     `logs` is excluded: it forwards the messages of libraries.
@@ -234,7 +234,7 @@ SECTIONS: dict[str, tuple[type[Section], set[str]]] = {
     "## logging": (Logging, set(Logging.keys())),
     "### file": (LogFile, set(LogFile.keys())),
 }
-PLACES: dict[str, tuple[tuple[str | int, ...], ...]] = {
+SECTION_PATHS: dict[str, tuple[tuple[str | int, ...], ...]] = {
     "## folders": (("folders", 0),),
     "## remotes": (("remotes", "a"), ("remotes", "d")),
     "### type: image": (("remotes", "a"),),
@@ -266,12 +266,12 @@ def test_every_section_is_documented() -> None:
 
 
 @pytest.mark.parametrize("heading", SECTIONS)
-def test_keys(heading: str) -> None:
+def test_keys_are_documented(heading: str) -> None:
     assert set(options(heading)) == SECTIONS[heading][1]
 
 
 @pytest.mark.parametrize("heading", SECTIONS)
-def test_words_that_a_key_takes(heading: str) -> None:
+def test_choices_of_keys_are_documented(heading: str) -> None:
     fields = SECTIONS[heading][0].model_fields
     for key, row in options(heading).items():
         taken = words_of(fields[key].annotation) if key in fields else set()
@@ -285,7 +285,7 @@ def words_of(annotation: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("heading", SECTIONS)
-def test_which_keys_are_required_and_which_are_not_set(heading: str) -> None:
+def test_required_and_unset_keys_are_documented(heading: str) -> None:
     fields = {of.alias or name: of for name, of in SECTIONS[heading][0].model_fields.items()}
     for key, (_, _, default, _) in options(heading).items():
         if key in fields and key not in IN_WORDS | {"control"}:
@@ -293,18 +293,18 @@ def test_which_keys_are_required_and_which_are_not_set(heading: str) -> None:
             assert default != "—" or fields[key].default is None, key
 
 
-@pytest.mark.parametrize("heading", PLACES)
-def test_defaults(tmp_path: Path, heading: str) -> None:
+@pytest.mark.parametrize("heading", SECTION_PATHS)
+def test_defaults_are_documented(tmp_path: Path, heading: str) -> None:
     """A file that sets a key to its documented default means the same as one without it."""
     for key, (_, _, default, _) in options(heading).items():
         if key not in IN_WORDS and (value := code(default)):
-            for place in PLACES[heading]:
-                said = configuration(tmp_path, place, {key: yaml.safe_load(value[0])})
-                assert said == configuration(tmp_path, place, {}), key
+            for location in SECTION_PATHS[heading]:
+                loaded = configuration(tmp_path, location, {key: yaml.safe_load(value[0])})
+                assert loaded == configuration(tmp_path, location, {}), key
 
 
-def configuration(tmp_path: Path, place: Iterable[str | int], added: dict[str, Any]) -> Config:
-    """Load a small file with these keys added at ``place``."""
+def configuration(tmp_path: Path, location: Iterable[str | int], added: dict[str, Any]) -> Config:
+    """Load a small file with these keys added at ``location``."""
     data: dict[str, Any] = {
         "folders": [{"path": "in", "remote": "d"}],
         "remotes": {
@@ -313,10 +313,10 @@ def configuration(tmp_path: Path, place: Iterable[str | int], added: dict[str, A
         },
         "scheduler": {"retry": {}},
         "control": {},
-        "logging": {"file": {"path": "log"}} if tuple(place) == ("logging", "file") else {},
+        "logging": {"file": {"path": "log"}} if tuple(location) == ("logging", "file") else {},
     }
     section: Any = data
-    for step in place:
+    for step in location:
         section = section[step]
     section.update(added)
     path = tmp_path / "config.yaml"
@@ -327,7 +327,7 @@ def configuration(tmp_path: Path, place: Iterable[str | int], added: dict[str, A
 # Commands.
 
 
-def test_states_causes_and_outcomes() -> None:
+def test_states_causes_and_outcomes_are_documented() -> None:
     states = DOCS["jobs"]
     assert set(by_name(rows(states, "state"))) == set(State)
     assert set(by_name(rows(states, "outcome of `done`"))) == set(Outcome)
@@ -335,7 +335,7 @@ def test_states_causes_and_outcomes() -> None:
     assert leads == {cause: sorted({end for (_, by), end in TABLE.items() if by is cause}) for cause in Cause}
 
 
-def test_exit_codes() -> None:
+def test_exit_codes_are_documented() -> None:
     assert [int(row[0]) for row in rows(DOCS["commands"], "code")] == list(ExitCode)
 
 
@@ -362,7 +362,7 @@ def test_every_command_is_documented() -> None:
 
 
 @pytest.mark.parametrize("name", ["", *cli.list_commands(click.Context(cli))])
-def test_options(name: str) -> None:
+def test_command_options_are_documented(name: str) -> None:
     command = cli.get_command(click.Context(cli), name) if name else cli
     assert command is not None
     table = rows(part(DOCS["commands"], f"## syncd {name}" if name else "# Commands"), "option")
@@ -371,7 +371,7 @@ def test_options(name: str) -> None:
 
 
 @pytest.mark.parametrize("of", ["ctl", "service"])
-def test_subcommands(of: str) -> None:
+def test_subcommands_are_documented(of: str) -> None:
     group = cli.get_command(click.Context(cli), of)
     assert isinstance(group, click.Group)
     documented = {}
@@ -390,7 +390,7 @@ def test_subcommands(of: str) -> None:
     }
 
 
-def test_environment() -> None:
+def test_environment_variables_are_documented() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "syncd").rglob("*.py"))
     ours = set(re.findall(r"\"(SYNCD_\w+|NO_COLOR)\"", text))
     assert set(by_name(rows(DOCS["commands"], "variable"))) == ours
@@ -399,12 +399,12 @@ def test_environment() -> None:
 # The control API.
 
 
-def test_routes() -> None:
+def test_routes_are_documented() -> None:
     served = {f"{route.method} {route.path}" for route in routes.ROUTES}
     assert set(by_name(rows(DOCS["http-api"], "request"))) == served
 
 
-def test_events_of_the_control_api() -> None:
+def test_control_events_are_documented() -> None:
     documented = by_name(rows(part(DOCS["http-api"], "## The event stream"), "event"))
     assert set(documented) == {*event_schemas.EVENT_KINDS, LOST}
     for name, shape in (
@@ -416,11 +416,11 @@ def test_events_of_the_control_api() -> None:
     assert set(get_type_hints(event_schemas.ActiveUpload)) <= set(code(documented["progress"][1]))
 
 
-def test_how_jobs_are_sorted() -> None:
+def test_sort_orders_are_documented() -> None:
     assert set(Sort) <= set(code(part(DOCS["http-api"], "## Selecting jobs")))
 
 
-def test_metrics(tmp_path: Path) -> None:
+def test_metrics_are_documented(tmp_path: Path) -> None:
     """Return the metrics of a daemon that has opened its runtime."""
     folder = tmp_path / "in"
     folder.mkdir()
@@ -441,7 +441,7 @@ def test_metrics(tmp_path: Path) -> None:
     assert actual == {name: (kind, sorted(code(labels)), text) for name, (_, kind, labels, text) in documented.items()}
 
 
-def test_status_document() -> None:
+def test_status_fields_are_documented() -> None:
     documented = by_name(rows(part(DOCS["http-api"], "## The status document"), "field"))
     assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(schemas.Status))
     for name, shape in ("folders[]", schemas.FolderStatus), ("remotes[]", schemas.RemoteStatus):
@@ -449,7 +449,7 @@ def test_status_document() -> None:
     assert set(get_type_hints(schemas.ByteCounts)) == set(code(documented["bytes"][1]))
 
 
-def test_job_document() -> None:
+def test_job_fields_are_documented() -> None:
     documented = by_name(rows(part(DOCS["http-api"], "## A job"), "field"))
     assert {name.removesuffix("[]") for name in documented} == set(get_type_hints(schemas.JobDetail))
     assert set(get_type_hints(schemas.HistoryEntry)) <= set(code(documented["history[]"][1]))
@@ -463,7 +463,7 @@ def prose() -> list[Path]:
 
 
 @pytest.mark.parametrize("path", prose(), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_links_lead_somewhere(path: Path) -> None:
+def test_links_have_targets(path: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
         if "://" in target:
             continue
@@ -475,7 +475,7 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, target
 
 
-def test_the_configuration_that_the_readme_shows_works(tmp_path: Path) -> None:
+def test_readme_configuration_is_valid(tmp_path: Path) -> None:
     (shown,) = re.findall(r"(?s)```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"))
     (tmp_path / "drive.token").write_text("token")
     (tmp_path / "drive.token").chmod(0o600)
@@ -518,7 +518,7 @@ CHECKED_PAGES = (
 
 
 @pytest.mark.parametrize("page", CHECKED_PAGES)
-def test_modules_that_a_page_names_exist(page: str) -> None:
+def test_modules_named_in_page_exist(page: str) -> None:
     """A path is relative to the repository, to the package, to the tests or to the simulation."""
     (path,) = (ROOT / "docs").rglob(f"{page}.md")
     text = re.sub(r"(?ms)^```.*?^```$", "", path.read_text(encoding="utf-8"))
@@ -528,7 +528,7 @@ def test_modules_that_a_page_names_exist(page: str) -> None:
         assert any((ROOT / below / name).exists() for below in ("", "syncd", "tests", "tests/simulation")), name
 
 
-def test_the_source_map_is_whole() -> None:
+def test_source_map_is_complete() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     named = set(by_name(rows(text, "package")))
     package = ROOT / "syncd"
@@ -537,7 +537,7 @@ def test_the_source_map_is_whole() -> None:
     assert named == runtime | modules
 
 
-def test_code_that_the_architecture_names_is_there() -> None:
+def test_code_named_in_architecture_exists() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     prose = re.sub(r"(?s)```.*?```", "", text)
     paths = [name for name in code(prose) if re.fullmatch(r"[\w/]+\.py", name)]
@@ -546,7 +546,7 @@ def test_code_that_the_architecture_names_is_there() -> None:
         assert (ROOT / "syncd" / name).exists() or (ROOT / name).exists(), name
 
 
-def test_names_in_the_diagram_of_the_architecture_exist() -> None:
+def test_names_in_architecture_diagram_exist() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     nodes = re.findall(r'\["([\w.]+)<br>(\w+)', text)
     assert len(nodes) > 10

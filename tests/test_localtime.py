@@ -42,7 +42,7 @@ def line(moment):
     return render_console(colours=False)({"timestamp": moment, "level": "info", "event": "x"})[:16]
 
 
-def test_the_console_shows_the_time_of_the_zone_that_holds_now(zone):
+def test_console_log_uses_current_time_zone(zone):
     noon = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
     assert line(noon) == "2026-07-01 12:00"
     zone("XYZ-5:30")
@@ -51,7 +51,7 @@ def test_the_console_shows_the_time_of_the_zone_that_holds_now(zone):
     assert line(noon) == "2026-06-30 23:00"
 
 
-def test_the_present_time_is_that_of_the_zone_that_holds_now(zone):
+def test_localtime_now_uses_current_time_zone(zone):
     assert localtime.now().utcoffset() == timedelta(0)
     zone("XYZ-5:30")
     assert localtime.now().utcoffset() == timedelta(hours=5.5)
@@ -71,7 +71,7 @@ ANOTHER_FILE = """
 
 
 @pytest.mark.e2e
-def test_another_localtime_file_is_another_zone(tmp_path):
+def test_localtime_replaced_file_changes_time_zone(tmp_path):
     """As ``timedatectl set-timezone`` does it, while the process runs."""
     if (
         not ZONES.is_dir()
@@ -92,7 +92,7 @@ def test_another_localtime_file_is_another_zone(tmp_path):
         (AUTUMN, "2026-10-25 02:59", "2026-10-25 02:00"),
     ],
 )
-def test_the_console_at_the_change_of_summer_time(zone, change, before, after):
+def test_console_log_follows_daylight_saving_change(zone, change, before, after):
     zone(BERLIN)
     assert [line(change - timedelta(minutes=1)), line(change)] == [before, after]
 
@@ -128,13 +128,13 @@ def closed_minutes(change, *, start, end):
         (AUTUMN, "03:00", "04:00", range(60, 120)),
     ],
 )
-def test_the_timetable_at_the_change_of_summer_time(zone, change, start, end, closed):
+def test_timetable_follows_daylight_saving_change(zone, change, start, end, closed):
     zone(BERLIN)
     minutes = [int(text[:2]) * 60 + int(text[3:]) for text in (start, end)]
     assert closed_minutes(change, start=minutes[0], end=minutes[1]) == list(closed)
 
 
-def test_who_waits_goes_on_when_summer_time_ends_the_span(zone):
+def test_limiter_daylight_saving_change_ends_wait(zone):
     zone(BERLIN)
 
     async def run():

@@ -14,12 +14,12 @@ from tests.parallel import TOGETHER, group
         ("tests/simulation/test_simulation.py::test_a", "load"),
         ("tests/browser/test_dashboard.py::test_a[x/y::z]", "browser"),
         ("tests/core/test_chunks.py::test_a[x/y::z]", "tests/core/test_chunks.py"),
-        ("tests/test_docs.py::test_events", "tests/test_docs.py"),
+        ("tests/test_docs.py::test_log_events_are_documented", "tests/test_docs.py"),
     ],
 )
-def test_groups(nodeid, name):
+def test_group_is_module_or_folder(nodeid, name):
     assert group(nodeid) == name
 
 
-def test_each_folder_is_there():
+def test_grouped_folders_exist():
     assert [folder for folder in TOGETHER if not os.path.isdir(folder)] == []

@@ -110,11 +110,11 @@ def test_load_any_bytes_are_accepted_or_reported(tmp_path, raw):
         patch.setattr(sys, "stderr", errors)
         with errors, pytest.raises(SystemExit) as ended:
             main()
-    said = (tmp_path / "errors").read_text()
+    stderr = (tmp_path / "errors").read_text()
     assert ended.value.code == 78
-    assert "Traceback" not in said
-    assert said.count("\n") == count
-    assert all(line.startswith("syncd: ") for line in said.splitlines())
+    assert "Traceback" not in stderr
+    assert stderr.count("\n") == count
+    assert all(line.startswith("syncd: ") for line in stderr.splitlines())
 
 
 names = st.binary(min_size=1, max_size=40).filter(lambda raw: b"\0" not in raw).map(os.fsdecode)

@@ -63,7 +63,7 @@ def found_in(raw):
 
 
 @pytest.mark.parametrize("secret", [TOKEN_IN_FILE, "".join(f"%{byte:02x}" for byte in TOKEN_IN_FILE.encode())])
-def test_found_in_shows_the_whole_value(secret):
+def test_found_in_returns_complete_value(secret):
     before, after = "127.0.0.1:1 answered 500 to GET /" + "x" * 300, ": " + "y" * 300
     found = found_in(f"\0other\0{before}{secret}{after}\0other\n".encode())
     assert before in found
@@ -99,8 +99,8 @@ class Echo(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(raw)))
         if status in (301, 302):
             echoed = "/".join(quote(value, safe="") for value in self.headers.values())
-            place = f"http://elsewhere.test:1/{echoed}" if status == 302 else f"/{echoed}?{echoed}"
-            self.send_header("Location", place)
+            location = f"http://elsewhere.test:1/{echoed}" if status == 302 else f"/{echoed}?{echoed}"
+            self.send_header("Location", location)
         if status in (429, 503):
             self.send_header("Retry-After", "0")
         self.end_headers()
@@ -158,7 +158,7 @@ class Search:
 
     def __init__(self, folder):
         self.folder = folder
-        self.said = []
+        self.results = []
         self.leaks = {}
 
     def note(self, where, raw):
@@ -175,7 +175,7 @@ class Search:
         )
         assert ended.returncode in codes, (arguments, ended)
         self.note(f"output of {arguments}", ended.stdout + ended.stderr)
-        self.said.append(ended)
+        self.results.append(ended)
         return ended
 
     def processes(self, own):

@@ -80,7 +80,7 @@ def test_two_accounts_are_two_destinations(write: Write, kind: str, first: str, 
 
 
 @pytest.mark.parametrize("second", ["prefix: /x", f"bundle_id: {GUID}", f"pool_id: {GUID}", f"pool_id: {ULID}"])
-def test_other_place_on_server_is_another_destination(write: Write, second: str) -> None:
+def test_other_prefix_or_pool_is_another_destination(write: Write, second: str) -> None:
     at = "url: 'http://127.0.0.1'"
     assert len(load(write(remotes(at, f"{at}, {second}", kind="multipart"))).config.remotes) == 2
 

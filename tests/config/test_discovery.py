@@ -20,7 +20,7 @@ folders: [{path: in, remote: drive}]
 remotes: {drive: {type: image, url: "http://127.0.0.1:4444"}}
 """
 
-PLACES = [
+SECTIONS = [
     "",
     "control:\n",
     "control: {dashboard: off}\n",
@@ -47,15 +47,15 @@ def _everybody(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.usefixtures("_everybody")
-@pytest.mark.parametrize("place", PLACES)
-def test_discovery_agrees_with_model(write: Write, place: str) -> None:
-    path = write(place + REST)
+@pytest.mark.parametrize("section", SECTIONS)
+def test_discovery_agrees_with_model(write: Write, section: str) -> None:
+    path = write(section + REST)
     config = load(path).config
     assert (config.control.socket, config.state_dir) == (control_socket(path), state_dir(path))
 
 
 @pytest.mark.parametrize(
-    "place",
+    "section",
     [
         "control: {socket: [x]}\n",
         pytest.param("state_dir: ~no-such-user/x\n", marks=pytest.mark.unix),
@@ -63,8 +63,8 @@ def test_discovery_agrees_with_model(write: Write, place: str) -> None:
         pytest.param(f"state_dir: /{'x' * 110}\n", marks=pytest.mark.unix),
     ],
 )
-def test_discovery_is_as_strict_as_model(write: Write, place: str) -> None:
-    path = write(place + REST)
+def test_discovery_is_as_strict_as_model(write: Write, section: str) -> None:
+    path = write(section + REST)
     message = []
     for reader in (load, control_socket):
         with pytest.raises(ConfigError) as caught:

@@ -31,9 +31,9 @@ def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         path = Path(top, "etc", "config.yaml")
         path.parent.mkdir()
         path.write_text("")
-        for place, mode in (path, 0o640), (path.parent, 0o750):
-            shutil.chown(place, 0, GROUP)
-            os.chmod(place, mode)
+        for changed, mode in (path, 0o640), (path.parent, 0o750):
+            shutil.chown(changed, 0, GROUP)
+            os.chmod(changed, mode)
         monkeypatch.setattr(paths, "SYSTEM_CONFIG", path)
         monkeypatch.setenv("XDG_CONFIG_HOME", "/root")  # as after `su`, which keeps a home that the user cannot enter
         yield path

@@ -77,8 +77,8 @@ def test_token_from_invalid_source_is_refused(
     secret_file(tmp_path / "drive.token", content)
     (problem,) = problems(text(keys))
     assert message in problem
-    place = keys.rsplit(":", 1)[0].rsplit(maxsplit=1)[-1]  # the last key given
-    assert problem.startswith(f"3: remotes.drive.{place}: ")
+    key = keys.rsplit(":", 1)[0].rsplit(maxsplit=1)[-1]  # the last key given
+    assert problem.startswith(f"3: remotes.drive.{key}: ")
     assert "secret" not in problem
 
 

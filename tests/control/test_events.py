@@ -220,8 +220,8 @@ async def test_stream_slow_reader_loses_events_others_do_not(server, daemon):
     assert lost > 100
     assert lost + len(kept) == total
     assert kept == sorted(kept)
-    (place,) = [index for index, (kind, _) in enumerate(slow.events) if kind == "lost"]
-    assert slow.events[place + 1][1]["number"] - slow.events[place - 1][1]["number"] == lost + 1
+    (index,) = [position for position, (kind, _) in enumerate(slow.events) if kind == "lost"]
+    assert slow.events[index + 1][1]["number"] - slow.events[index - 1][1]["number"] == lost + 1
     await slow.close()
     await quick.close()
 

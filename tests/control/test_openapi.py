@@ -66,9 +66,9 @@ def test_references_resolve():
     found = set(references(document()))
     assert len(found) > 10
     for reference in found:
-        place = document()
+        target = document()
         for step in reference.removeprefix("#/").split("/"):
-            place = place[step]
+            target = target[step]
 
 
 BODIES = {

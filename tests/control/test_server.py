@@ -133,8 +133,8 @@ async def test_start_with_foreign_group_fails(tmp_path):
     folder = Path(tempfile.mkdtemp(prefix="syncd-test-"))
     os.chown(folder, 65534, 65534)
     command = [sys.executable, "-c", NOT_A_MEMBER, folder / "control.sock"]
-    said = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
-    assert "cannot be given to group 54321 of control.group" in said.stdout
+    ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
+    assert "cannot be given to group 54321 of control.group" in ended.stdout
     os.rmdir(folder)  # which fails if it contains a socket
 
 
@@ -217,11 +217,11 @@ async def test_client_other_server_raises_no_response(tmp_path, answer):
 
 
 async def test_client_timeout_raises_no_response(daemon, server, monkeypatch):
-    gate = asyncio.Event()
-    monkeypatch.setattr(daemon, "start", gate.wait)
+    entered = asyncio.Event()
+    monkeypatch.setattr(daemon, "start", entered.wait)
     with pytest.raises(NoResponseError, match=r"within 0\.1 s"):
         await asyncio.to_thread(ControlClient(server, timeout=0.1).start)
-    gate.set()
+    entered.set()
 
 
 async def test_incomplete_body_times_out(server, monkeypatch):

@@ -83,7 +83,7 @@ async def test_pipelined_requests_without_reading_are_aborted(server):
         await wait_until(lambda: not connections(server))
 
 
-async def test_slow_reader_gets_whole_response(server, daemon):
+async def test_slow_reader_gets_complete_response(server, daemon):
     """It takes longer than the limit, and reads a little within each."""
     daemon.listed = [job(detail="x" * LARGE)]
     loop, raw = asyncio.get_running_loop(), b""

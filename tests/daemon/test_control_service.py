@@ -77,7 +77,7 @@ async def test_control_service_any_cursor_is_page_or_error(stopped, cursor):
 NAME = "escaped \udcff\n\x1b[2J \u202e.jpg"
 
 
-async def test_control_service_odd_name_is_escaped_and_found(harness):
+async def test_control_service_any_name_is_escaped_and_found(harness):
     await harness.start()
     data = random_bytes(1000)
     (harness.inbox / NAME).write_bytes(data)

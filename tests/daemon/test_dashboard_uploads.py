@@ -225,13 +225,15 @@ async def test_save_upload_short_content_is_rejected(tmp_path):
 def small_disk(tmp_path):
     if os.geteuid() != 0 or not shutil.which("mount"):
         pytest.skip("only root can mount a small file system")
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], check=False, capture_output=True)
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", mount_point], check=False, capture_output=True
+    )
     if mounted.returncode:
         pytest.skip("mounting is not allowed here")
-    yield place
-    subprocess.run(["umount", place], check=True)
+    yield mount_point
+    subprocess.run(["umount", mount_point], check=True)
 
 
 @pytest.mark.e2e

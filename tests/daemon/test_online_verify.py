@@ -81,15 +81,15 @@ async def test_online_verify_server_down_is_unreachable(harness):
 async def test_online_verify_keeps_limits_and_ends_with_daemon(harness):
     harness.settings["scheduler"]["concurrency"] = 1
     await uploaded(harness, "a.jpg")
-    gate = harness.daemon.runtime.scheduler.workers["drive"].endpoint.limiter
-    async with gate.slot():
+    limiter = harness.daemon.runtime.scheduler.workers["drive"].endpoint.limiter
+    async with limiter.slot():
         asking = asyncio.create_task(verdicts(harness, "a.jpg"))
-        await wait_until(lambda: gate._waiting)
+        await wait_until(lambda: limiter._waiting)
         assert not asking.done()
     assert await asking == (["intact"], 0)
-    async with gate.slot():
+    async with limiter.slot():
         asking = asyncio.create_task(verdicts(harness, "a.jpg"))
-        await wait_until(lambda: gate._waiting)
+        await wait_until(lambda: limiter._waiting)
         harness.daemon.shutdown_requested.set()
         with pytest.raises(BusyError, match="ending"):
             await asking

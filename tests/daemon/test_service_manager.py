@@ -67,12 +67,12 @@ async def test_status_line_describes_work(harness, manager, monkeypatch):
     await harness.start()
     (harness.inbox / "a.tif").write_bytes(random_bytes(1024 * 1024))
 
-    def said(words):
+    def status_has(words):
         return lambda: any(words in message.get("STATUS", "") for message in manager.receive())
 
-    await wait_until(said("uploading 1"))
+    await wait_until(status_has("uploading 1"))
     await harness.service.stop(now=True)
-    await wait_until(said("stopped by syncd ctl stop"))
+    await wait_until(status_has("stopped by syncd ctl stop"))
 
 
 async def test_watchdog_is_fed_only_while_store_works(harness, manager, monkeypatch):

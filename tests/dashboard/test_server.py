@@ -189,7 +189,7 @@ async def test_form_of_other_site_is_rejected(logged_in_client, daemon, site):
 
 
 @pytest.mark.parametrize("dest", ["empty", "image", "iframe", "script"])
-async def test_other_site_can_link_but_not_read(logged_in_client, daemon, dest):
+async def test_cross_site_link_is_allowed_but_not_read(logged_in_client, daemon, dest):
     assert (
         await logged_in_client.status("GET", "/v1/status", **{"Sec-Fetch-Site": "same-site", "Sec-Fetch-Dest": dest})
         == 403
@@ -301,7 +301,7 @@ async def test_every_response_has_security_headers(logged_in_client, method, pat
 # Many, slow, huge.
 
 
-async def test_fifty_pages_receive_events(logged_in_client, daemon):
+async def test_server_fifty_event_streams_receive_events(logged_in_client, daemon):
     async with AsyncExitStack() as stack:
         pages = [
             await stack.enter_async_context(logged_in_client.ask("GET", "/v1/events", headers=logged_in_client.cookie))

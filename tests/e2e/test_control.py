@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 
 
 def command(daemon, *arguments):
-    """Run a command; returns its exit code, and all that it said."""
+    """Run a command; return its exit code and its output."""
     whole = [sys.executable, "-m", "syncd", *arguments[:1], "-c", daemon.config, *arguments[1:]]
     ended = subprocess.run(whole, capture_output=True, text=True, check=False, timeout=60)
     return ended.returncode, ended.stdout + ended.stderr
@@ -24,16 +24,16 @@ def test_control_socket_removed_is_restored(daemon):
     pid, path = daemon.child.pid, daemon.state / "control.sock"
     os.kill(pid, signal.SIGSTOP)  # so that it does not make a new one before the commands have looked
     path.unlink()
-    code, said = command(daemon, "ctl", "status")
+    code, output = command(daemon, "ctl", "status")
     assert code == 69
-    assert f"syncd runs (pid {pid}), but nothing listens at {path}" in said
-    code, said = command(daemon, "check")
-    assert f"syncd runs (pid {pid}), but nothing listens at {path}" in said
-    assert "is not running" not in said
-    code, said = command(daemon, "run")
+    assert f"syncd runs (pid {pid}), but nothing listens at {path}" in output
+    code, output = command(daemon, "check")
+    assert f"syncd runs (pid {pid}), but nothing listens at {path}" in output
+    assert "is not running" not in output
+    code, output = command(daemon, "run")
     assert code == 75
-    assert f"another syncd (pid {pid})" in said
-    assert f"end process {pid}" in said
+    assert f"another syncd (pid {pid})" in output
+    assert f"end process {pid}" in output
 
     os.kill(pid, signal.SIGCONT)
     wait_until_sync(lambda: command(daemon, "ctl", "status")[0] == 0, daemon.log.read_text)

@@ -25,7 +25,7 @@ def _sizes():
 
 
 class Dropper(threading.Thread):
-    """Drops files into a folder in all the ways that programs do, while the daemon runs."""
+    """A thread that creates files in a folder in all ways that programs use."""
 
     def __init__(self, inbox, elsewhere):
         super().__init__()
@@ -33,10 +33,10 @@ class Dropper(threading.Thread):
         self.dropped = {}
 
     def run(self):
-        ways = [self.write, self.rename_into_place, self.copy, self.write_slowly, self.into_new_folder, self.as_text]
+        writers = [self.write, self.rename_into_place, self.copy, self.write_slowly, self.into_new_folder, self.as_text]
         for number, size in enumerate(_sizes()):
-            way = ways[number % len(ways)] if size < 3 * MIB else self.copy
-            path, data = way(number, size)
+            writer = writers[number % len(writers)] if size < 3 * MIB else self.copy
+            path, data = writer(number, size)
             self.dropped[str(path)] = data
 
     def write(self, number, size):

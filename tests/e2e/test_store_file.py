@@ -38,8 +38,8 @@ def test_store_file_moved_blocks_until_back(daemon, receiver):
     status = daemon.client.status()
     assert (status["state"], status["store_blocked"], status["jobs"]["done"]) == ("running", reason, 10)
     command = [sys.executable, "-m", "syncd", "ctl", "-c", daemon.config, "status"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert f"all jobs wait, because the job store cannot be written: {reason}" in said.stdout
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"all jobs wait, because the job store cannot be written: {reason}" in ended.stdout
     assert len(daemon.events("job.done")) == done
 
     os.rename(aside, store)

@@ -49,7 +49,7 @@ def drop(daemon, files, size=3 * KIB):
         (daemon.inbox / f"{number}.jpg").write_bytes(random.Random(number).randbytes(size))
 
 
-def test_shutdown_at_any_moment_of_start(daemon, scale):
+def test_shutdown_at_any_time_of_start_is_clean(daemon, scale):
     daemon.preload = False
     rng = random.Random(5)
     drop(daemon, 100)
@@ -66,7 +66,7 @@ def test_shutdown_at_any_moment_of_start(daemon, scale):
     assert end(daemon) < PATIENCE
 
 
-def test_shutdown_while_large_file_is_hashed(daemon):
+def test_shutdown_during_hash_is_not_delayed(daemon):
     with (daemon.inbox / "giant.tif").open("wb") as file:
         file.truncate(9 * 1024 * MIB)
     daemon.start()
@@ -74,7 +74,7 @@ def test_shutdown_while_large_file_is_hashed(daemon):
     end(daemon)
 
 
-def test_shutdown_during_slow_upload(daemon):
+def test_shutdown_during_slow_upload_is_not_delayed(daemon):
     daemon.settings["scheduler"]["bandwidth"] = "50KiB/s"
     drop(daemon, 20, 2 * MIB)
     daemon.start()
@@ -83,7 +83,7 @@ def test_shutdown_during_slow_upload(daemon):
 
 
 @pytest.mark.parametrize("fault", [Fault.STALL_BODY, pytest.param(Fault.STALL_ANSWER, marks=full_only)])
-def test_shutdown_while_server_stalls(daemon, proxy, fault):
+def test_shutdown_while_server_stalls_is_not_delayed(daemon, proxy, fault):
     proxy.odds, proxy.stall = {fault: 1}, 60
     for remote in daemon.settings["remotes"].values():
         remote["timeout"] = "60s"
@@ -96,7 +96,7 @@ def test_shutdown_while_server_stalls(daemon, proxy, fault):
     daemon.wait_for_counts(done=40)
 
 
-def test_shutdown_repeated_signals(daemon):
+def test_shutdown_repeated_signals_change_nothing(daemon):
     """A second SIGTERM or a SIGHUP during the shutdown changes nothing."""
     drop(daemon, 20, 2 * MIB)
     daemon.settings["scheduler"]["bandwidth"] = "1MiB/s"
@@ -143,7 +143,7 @@ def change_and_reload(daemon, number):
 
 
 @full_only
-def test_shutdown_during_reload(daemon):
+def test_shutdown_during_reload_is_not_delayed(daemon):
     """A reload that waits for a slow upload does not delay the shutdown."""
     daemon.settings["scheduler"]["bandwidth"] = "50KiB/s"
     drop(daemon, 20, 2 * MIB)

@@ -106,7 +106,7 @@ def test_watch_limit_reached_falls_back_to_polling(daemon, receiver):
     end(daemon)
 
 
-def test_folder_unmounted_during_uploads_and_remounted(daemon, receiver, mounts, base):
+def test_folder_remounted_during_uploads_repeats_no_chunk(daemon, receiver, mounts, base):
     """A disk is unplugged and mounted again, with the same files and some new ones."""
     mounts.mount(base / "disk")
     mounts.mount(daemon.inbox, "--bind", base / "disk")
@@ -130,7 +130,7 @@ def test_folder_unmounted_during_uploads_and_remounted(daemon, receiver, mounts,
     end(daemon)
 
 
-def test_daemon_started_before_folder_is_mounted(daemon, receiver, mounts, base):
+def test_daemon_started_before_mount_resends_nothing(daemon, receiver, mounts, base):
     """An empty mount point is not an empty folder: no record is lost, no file is sent again."""
     mounts.mount(base / "disk")
     mounts.mount(daemon.inbox, "--bind", base / "disk")
@@ -150,7 +150,7 @@ def test_daemon_started_before_folder_is_mounted(daemon, receiver, mounts, base)
 
 
 @full_only
-def test_folder_replaced_by_other_file_system(daemon, receiver, mounts):
+def test_folder_replaced_by_other_file_system_is_scanned(daemon, receiver, mounts):
     mounts.mount(daemon.inbox)
     contents = drop(daemon.inbox, names(5))
     daemon.start()
@@ -194,7 +194,7 @@ def small_disk(daemon, mounts):
     return fill, ballast.unlink
 
 
-def test_store_disk_full_then_freed(daemon, receiver, small_disk):
+def test_store_disk_full_blocks_until_freed(daemon, receiver, small_disk):
     fill, free = small_disk
     contents = drop(daemon.inbox, names(20))
     daemon.start()
@@ -213,7 +213,7 @@ def test_store_disk_full_then_freed(daemon, receiver, small_disk):
     end(daemon)
 
 
-def test_shutdown_while_store_disk_is_full(daemon, receiver, small_disk, scale):
+def test_shutdown_with_full_store_disk_loses_nothing(daemon, receiver, small_disk, scale):
     """Shut down during uploads and during starts on a full disk: no file is lost."""
     fill, free = small_disk
     daemon.settings["scheduler"]["bandwidth"] = "500KiB/s"
@@ -245,7 +245,7 @@ def test_shutdown_while_store_disk_is_full(daemon, receiver, small_disk, scale):
     end(daemon)
 
 
-def test_store_created_on_full_disk(daemon, receiver, small_disk):
+def test_store_created_on_full_disk_reports_it(daemon, receiver, small_disk):
     """The daemon reports the full disk and exits; when space is free, it starts."""
     fill, free = small_disk
     fill()
@@ -281,7 +281,7 @@ def without_privileges(daemon):
 
 
 @pytest.mark.usefixtures("without_privileges")
-def test_unreadable_files_become_readable(daemon, receiver):
+def test_unreadable_files_upload_once_readable(daemon, receiver):
     daemon.settings["folders"][0]["rescan"] = "1s"
     contents = drop(daemon.inbox, ["file.jpg", "other.jpg"]) | drop(daemon.inbox / "folder", ["deeper.jpg"])
     closed, shut = daemon.inbox / "file.jpg", daemon.inbox / "folder"

@@ -28,7 +28,7 @@ def test_notify_sends_each_message(manager):
     assert manager.recv(1000) == b"STOPPING=1"
 
 
-def test_reloading_sends_the_time(manager):
+def test_reloading_sends_monotonic_time(manager):
     before = time.monotonic_ns() // 1000
     notify.reloading()
     first, fingerprint = manager.recv(1000).decode().splitlines()
@@ -53,7 +53,7 @@ def test_notify_with_bad_address_does_not_raise(monkeypatch, address):
         ("0", "", None),
     ],
 )
-def test_watchdog_interval(monkeypatch, usec, pid, interval):
+def test_watchdog_interval_by_environment(monkeypatch, usec, pid, interval):
     monkeypatch.setenv("WATCHDOG_USEC", usec)
     monkeypatch.setenv("WATCHDOG_PID", pid)
     assert notify.watchdog_interval() == interval

@@ -54,9 +54,9 @@ def test_systemd_accepts_every_drop_in_example(tmp_path: Path) -> None:
     assert len(settings("local.conf.example")) == 2  # the sections: all else is for people to choose
     path = {**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"}
     command = ["systemd-analyze", "verify", tmp_path / "syncd.service"]
-    said = subprocess.run(command, env=path, capture_output=True, text=True, check=False).stderr
-    unknown = set(re.findall(rf"{re.escape(str(drop_in))}:\d+: Unknown key '?(\w+)", said))
-    assert unknown <= {"RestartSteps", "RestartMaxDelaySec"}, said
+    stderr = subprocess.run(command, env=path, capture_output=True, text=True, check=False).stderr
+    unknown = set(re.findall(rf"{re.escape(str(drop_in))}:\d+: Unknown key '?(\w+)", stderr))
+    assert unknown <= {"RestartSteps", "RestartMaxDelaySec"}, stderr
 
 
 def test_instance_unit_differs_in_paths_only() -> None:

@@ -62,8 +62,8 @@ async def test_worker_threads_all_have_sandbox_and_limits(renderer, tmp_path):
 
 def compressed():
     """Return TIFF images with each compression, and images with EXIF data in each format."""
-    ways = ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits", "zstd", "lzma")
-    made = {way: saved(halves(), format="TIFF", compression=way) for way in ways}
+    compressions = ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits", "zstd", "lzma")
+    made = {compression: saved(halves(), format="TIFF", compression=compression) for compression in compressions}
     made["group4"] = saved(halves(mode="1"), format="TIFF", compression="group4")
     made["lab"] = saved(halves(mode="LAB"), format="TIFF")
     for mode in ("CMYK", "L"):

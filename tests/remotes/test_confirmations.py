@@ -260,7 +260,7 @@ def made(settings: Any) -> Any:
     return make_remote("drive", settings, throttle=CountingThrottle(), clock=lambda: NOW, user_agent="syncd/test")
 
 
-async def test_finish_failed_read_is_reported_as_trouble(make):
+async def test_finish_failed_read_is_reported(make):
     """The breaker must learn of the failure, although the upload succeeded."""
     row = next(row for row in UPLOAD_CASES if str(row) == "multipart complete: id alone")
     answers = {**row.answers, "read": fixed_response(503, headers={"Retry-After": "7"})}

@@ -340,7 +340,7 @@ async def fetch(harness: DialectHarness, ref: str, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.__name__)
-async def test_operation(
+async def test_dialect_supports_operation(
     harness: DialectHarness, dialect: str, operation: Callable[[DialectHarness], Awaitable[None]]
 ) -> None:
     if limit := LIMITS.get((dialect, operation.__name__)):

@@ -21,17 +21,17 @@ def in_pieces(data: bytes, size: int) -> list[bytes]:
 @given(
     data=st.binary(min_size=1, max_size=300), chunk_size=st.integers(1, 70), encoding=st.sampled_from(sorted(ENCODE))
 )
-def test_slice_text_chunks_join_to_whole_text(data, chunk_size, encoding):
+def test_slice_text_chunks_join_to_complete_text(data, chunk_size, encoding):
     if encoding == "text":
         data = bytes(byte & 0x7F for byte in data)
     text = ENCODE[encoding](data).decode()
     parts = []
     for index in range(chunks.count(len(text), chunk_size)):
         offset, length = chunks.span(index, len(text), chunk_size)
-        place = slice_text(encoding, offset=offset, length=length, file_size=len(data))
-        piece = data[place.offset : place.offset + place.length]
-        assert len(piece) == place.length > 0
-        parts.append(place.encode(piece))
+        part = slice_text(encoding, offset=offset, length=length, file_size=len(data))
+        piece = data[part.offset : part.offset + part.length]
+        assert len(piece) == part.length > 0
+        parts.append(part.encode(piece))
         assert len(parts[-1]) == length
     assert "".join(parts) == text
 

@@ -157,8 +157,8 @@ def _endless(world: "World", fault: Fault) -> None:
     piece = b"x" * 16 * 1024
 
     def reply(connection: Connection, request: Request, answer: Answer | None) -> None:
-        said = answer.status if answer is not None and status == 200 else status  # no false success
-        connection.link.answer(f"HTTP/1.1 {said} OK\r\nContent-Type: application/json\r\n\r\n".encode())
+        shown = answer.status if answer is not None and status == 200 else status  # no false success
+        connection.link.answer(f"HTTP/1.1 {shown} OK\r\nContent-Type: application/json\r\n\r\n".encode())
         sent = 0
 
         def more() -> None:

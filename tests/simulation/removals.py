@@ -110,8 +110,8 @@ class Removals:
             return lambda: self._report(f"{entry.place!r} is deleted, and is no regular file")
         data = entry.data()
         if entry.place.startswith(f"{self._world.target}/"):
-            return lambda: self._judge_copy(entry.place, data)
-        return lambda: self._judge(origin, status, data)
+            return lambda: self._check_copy(entry.place, data)
+        return lambda: self._check(origin, status, data)
 
     def renaming(self, source: Entry, target: Entry) -> Callable[[], None]:
         """A name is changed."""
@@ -124,7 +124,7 @@ class Removals:
             return lambda: self._report(f"{target.place!r} is replaced by {source.place!r}")
         if target.place.startswith(f"{self._world.target}/") and not source.place.startswith(self._world.target):
             data = source.data()
-            return lambda: self._judge(origin, status, data)
+            return lambda: self._check(origin, status, data)
         return lambda: self._renamed(origin, status.st_ino, target)
 
     def linking(self, source: Entry, target: Entry) -> Callable[[], None]:
@@ -183,7 +183,7 @@ class Removals:
 
     # The checks of a removal.
 
-    def _judge(self, place: str, status: os.stat_result, data: bytes) -> None:
+    def _check(self, place: str, status: os.stat_result, data: bytes) -> None:
         """A file is gone from ``place``: check that the removal was allowed."""
         world = self._world
         self._hidden.pop(status.st_ino, None)
@@ -232,7 +232,7 @@ class Removals:
         believed = JUST_NOW if settings["remotes"][name].get("expired_at") else BELIEVED
         return lost_at is not None and self._world.wall() - lost_at <= believed
 
-    def _judge_copy(self, place: str, data: bytes) -> None:
+    def _check_copy(self, place: str, data: bytes) -> None:
         """The daemon removed a file that it had moved or copied: a copy must remain."""
         if not any(found == data for found in (*self._moved(), *map(contents, self._world.files.walk()))):
             self._report(f"{place!r} was moved there, and is deleted")

@@ -79,7 +79,7 @@ async def test_batch_size_is_limited(database, monkeypatch):
     assert 10 <= len(commits) <= 12
 
 
-async def test_there_are_two_threads(database):
+async def test_database_has_two_threads(database):
     await asyncio.gather(*(database.write(insert(str(number))) for number in range(20)))
     await asyncio.gather(*(database.read(keys) for _ in range(20)))
     assert sum(thread.name.startswith("store-") for thread in threading.enumerate()) == 2
@@ -131,13 +131,13 @@ async def test_failing_callback_does_not_affect_others(database):
     assert isinstance(loud[0]["exception"], ZeroDivisionError)
 
 
-async def test_then_runs_before_caller_continues(database):
+async def test_write_callback_runs_before_caller_continues(database):
     order: list[str] = []
     order.append(await database.write(insert("a"), lambda key: order.append(f"then {key}")))
     assert order == ["then a", "a"]
 
 
-async def test_a_reader_cannot_write(database):
+async def test_read_with_write_statement_raises(database):
     with pytest.raises(Exception, match="readonly"):
         await database.read(insert("a"))
     assert await database.read(keys) == set()

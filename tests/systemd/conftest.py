@@ -56,16 +56,16 @@ def wheels(dist):
 
 
 @pytest.fixture(scope="session")
-def room(debian):
-    folder = packages.room()
+def machines_folder(debian):
+    folder = packages.machines_folder()
     yield folder
     shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
-def machine(debian, room, request):
+def machine(debian, machines_folder, request):
     """Provide one machine for all tests of a module, which run in order."""
-    made = Machine(debian, room / request.module.__name__.rpartition(".")[2])
+    made = Machine(debian, machines_folder / request.module.__name__.rpartition(".")[2])
     try:
         made.boot()
         yield made

@@ -16,7 +16,7 @@ INCLUDED = "systemd-sysv,libpam-systemd,dbus,python3-venv"
 TOOLS = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container"}
 EARLIER = "0.0.1"
 """Version of the packages of the previous commit, so that this one is an upgrade."""
-AWAY = (
+UNREACHABLE_MESSAGES = (
     "Could not resolve", "Failed to fetch", "Unable to connect", "Unable to fetch", "Unable to locate package",
     "Couldn't download", "Invalid Release file", "Failed getting release file", "unable to resolve host",
     "Connection", "Max retries", "Name or service not known", "name resolution", "Network is unreachable",
@@ -25,11 +25,11 @@ AWAY = (
 """Messages of apt, debootstrap and pip about an unreachable server."""
 
 
-def room() -> Path:
+def machines_folder() -> Path:
     """Return a folder for machines and images, in memory if there is enough."""
     memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 6 * 1024**3
-    return Path(tempfile.mkdtemp(prefix="syncd-machines-", dir=memory if roomy else BUILD))
+    enough = memory.is_dir() and shutil.disk_usage(memory).free > 6 * 1024**3
+    return Path(tempfile.mkdtemp(prefix="syncd-machines-", dir=memory if enough else BUILD))
 
 
 class Unreachable(Exception):  # noqa: N818 - it says what is the case
@@ -41,10 +41,10 @@ def call(*command: str | Path, cwd: Path = ROOT, **env: str) -> str:
     ended = subprocess.run(
         command, cwd=cwd, env=os.environ | env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
-    said = ended.stdout + ended.stderr
-    if ended.returncode and any(sign in said for sign in AWAY):
-        raise Unreachable(f"{command[0]}: {said[-600:]}")
-    assert ended.returncode == 0, f"{' '.join(map(str, command))}: {ended.returncode}\n{said[-3000:]}"
+    output = ended.stdout + ended.stderr
+    if ended.returncode and any(sign in output for sign in UNREACHABLE_MESSAGES):
+        raise Unreachable(f"{command[0]}: {output[-600:]}")
+    assert ended.returncode == 0, f"{' '.join(map(str, command))}: {ended.returncode}\n{output[-3000:]}"
     return ended.stdout
 
 

@@ -9,10 +9,10 @@ PIP = "[global]\nno-index = true\nfind-links = /wheels\n"
 
 
 @pytest.fixture(scope="module")
-def buildah(room):
+def buildah(machines_folder):
     """Run buildah with a separate storage; return the last word of its output."""
     fetched(packages.install, {"buildah": "buildah"})
-    folder = room / "containers"
+    folder = machines_folder / "containers"
     storage = [f"--root={folder}/root", f"--runroot={folder}/run", "--storage-driver=overlay"]
 
     def run(*words, **env):
@@ -26,8 +26,8 @@ def buildah(room):
 def test_container_image_uploads_files(debian, wheels, buildah, tmp_path):
     (tmp_path / "pip.conf").write_text(PIP)
     base = buildah("from", "scratch")
-    for source, place in (debian, "/"), (wheels, "/wheels"), (tmp_path / "pip.conf", "/etc/pip.conf"):
-        buildah("add", "--quiet", base, str(source), place)
+    for source, target in (debian, "/"), (wheels, "/wheels"), (tmp_path / "pip.conf", "/etc/pip.conf"):
+        buildah("add", "--quiet", base, str(source), target)
     buildah("commit", "--quiet", base, "localhost/base")
     buildah("bud", "--quiet", "--build-arg=BASE=localhost/base", "--tag=localhost/syncd",
             "--file=packaging/container/Containerfile", str(packages.ROOT))  # fmt: skip

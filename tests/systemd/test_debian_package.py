@@ -55,8 +55,8 @@ def write_config(machine, ports, **changes):
 
 
 def test_install_creates_configuration_and_folders(machine, dist):
-    said = install(machine, dist)
-    assert "Next: edit /etc/syncd/config.yaml" in said
+    output = install(machine, dist)
+    assert "Next: edit /etc/syncd/config.yaml" in output
     assert machine.shown("syncd", "ActiveState") == "inactive"
     for path, mode in (
         (CONFIG, "640 root syncd"),
@@ -131,7 +131,7 @@ def test_check_uses_rights_of_daemon(machine):
     seen = machine.do("syncd", "check", "-c", CONFIG)
     for line in "ok     user syncd: ", "folder /var/spool/syncd: can be read", "accepts the token", "MiB/s upload":
         assert line in seen
-    for asks, code, said in (
+    for asks, code, text in (
         (
             "syncd",
             1,
@@ -140,7 +140,7 @@ def test_check_uses_rights_of_daemon(machine):
         ("otto", 1, f"{CONFIG}: permission denied — run with sudo, join its group (sudo usermod -aG syncd otto"),
     ):
         ended = machine.run("syncd", "check", "-c", CONFIG, user=asks)
-        assert (ended.returncode, said in ended.stdout) == (code, True), ended.stdout + ended.stderr
+        assert (ended.returncode, text in ended.stdout) == (code, True), ended.stdout + ended.stderr
     refused = machine.run("syncd", "ctl", "status", user="otto")
     assert (refused.returncode, refused.stderr.startswith(f"syncd: {CONFIG}: permission denied")) == (77, True)
 
@@ -258,8 +258,8 @@ def test_upgrade_from_previous_package(machine, older, dist, ports):
     machine.until_done("before.jpg")
     assert status(machine)["version"] == packages.EARLIER
     old = pid(machine)
-    said = install(machine, dist)
-    assert f"Unpacking syncd ({__version__}) over ({packages.EARLIER})" in said
+    output = install(machine, dist)
+    assert f"Unpacking syncd ({__version__}) over ({packages.EARLIER})" in output
     until_back(machine, old)
     assert status(machine)["version"] == __version__
     drop(machine, "after.jpg")

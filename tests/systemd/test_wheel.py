@@ -79,8 +79,8 @@ def test_instance_runs_next_to_service(machine, ports):
     machine.do("systemctl", "enable", "--now", "syncd@photos")
     drop(machine, "other.jpg", folder="/srv/photos")
     machine.until_done("other.jpg", options=("-c", "/etc/syncd/photos.yaml"))
-    said = machine.do(SYNCD, "service", "status")
-    assert [line.split(",")[0] for line in said.splitlines() if "active" in line] == [
+    output = machine.do(SYNCD, "service", "status")
+    assert [line.split(",")[0] for line in output.splitlines() if "active" in line] == [
         "syncd.service: active (running)",
         "syncd@photos.service: active (running)",
     ]
@@ -103,8 +103,8 @@ def test_uninstall_dry_run_changes_nothing(machine):
 
 
 def test_uninstall_keeps_state_until_purge(machine):
-    said = machine.do(SYNCD, "service", "uninstall")
-    assert "kept: /var/lib/syncd, " in said
+    output = machine.do(SYNCD, "service", "uninstall")
+    assert "kept: /var/lib/syncd, " in output
     assert machine.shown("syncd", "LoadState") == "not-found"
     assert machine.run(SYNCD, "service", "status").returncode == 3
     for unit in "syncd", "syncd@photos":

@@ -12,8 +12,8 @@ from tests.watch.support import MemoryRecords, WatchHarness
 
 
 async def main() -> None:
-    with tempfile.TemporaryDirectory() as place:
-        harness = WatchHarness(Path(place), MemoryRecords())
+    with tempfile.TemporaryDirectory() as path:
+        harness = WatchHarness(Path(path), MemoryRecords())
         for n in range(50):
             (harness.path / f"d{n}").mkdir()
         async with harness.running() as watch:

@@ -114,12 +114,12 @@ async def test_unmounted_folder_is_offline_not_empty(harness, records, mounted):
 @pytest.mark.skipif(QUEUE > 100_000, reason="the kernel's queue is very long here")
 async def test_queue_overflow_causes_a_rescan(harness, records, monkeypatch):
     """The reader pauses until the kernel's queue overflows, so that events are lost."""
-    held, gate = threading.Event(), threading.Event()
+    held, released = threading.Event(), threading.Event()
     handle = Inotify.handle_event
 
     def waiting(self, event):
         held.set()
-        assert gate.wait(60)
+        assert released.wait(60)
         handle(self, event)
 
     monkeypatch.setattr(Inotify, "handle_event", waiting)
@@ -131,12 +131,12 @@ async def test_queue_overflow_causes_a_rescan(harness, records, monkeypatch):
                 (harness.path / "a.doc").touch()
                 (harness.path / "a.doc").unlink()
             (harness.path / "last.jpg").write_bytes(b"x")
-            gate.set()
+            released.set()
             await wait_until(lambda: {"first.jpg", "last.jpg"} <= records.known.keys())
     assert "folder.overflow" in names(logs)
 
 
-async def test_twenty_thousand_files_at_once_are_found(harness, records):
+async def test_burst_of_20_000_files_is_found(harness, records):
     def drop():
         for n in range(20):
             (harness.path / str(n)).mkdir()

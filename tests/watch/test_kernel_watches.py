@@ -38,7 +38,7 @@ def mountable():
         subprocess.run(["umount", "-l", str(path)], check=False, capture_output=True)
 
 
-async def test_folder_behind_a_link_reports_files(place, records):
+async def test_folder_behind_symlink_reports_files(place, records):
     (place / "real").mkdir()
     (place / "link").symlink_to("real")
     harness = WatchHarness(place / "link", records)

@@ -86,7 +86,7 @@ async def test_empty_file_is_reported_when_quiet(harness, records):
     assert [seen.unfit for seen in records.observed] == [None]
 
 
-async def test_directory_moved_in_and_out(harness, records, other):
+async def test_moved_directory_adds_and_removes_its_files(harness, records, other):
     (other / "d" / "deep").mkdir(parents=True)
     (other / "d" / "deep" / "a.jpg").write_bytes(b"x")
     async with harness.running():
@@ -130,7 +130,7 @@ async def test_excluded_directories_have_no_watch(harness, records):
         await wait_until(lambda: watches() - before == 4)
 
 
-async def test_not_recursive_ignores_subdirectories(harness, records):
+async def test_scan_not_recursive_ignores_subdirectories(harness, records):
     (harness.path / "d").mkdir()
     async with harness.running(recursive=False):
         (harness.path / "d" / "a.jpg").write_bytes(b"x")
@@ -231,7 +231,7 @@ async def test_hints_over_the_limit_cause_a_rescan(harness, records, monkeypatch
 
 
 @pytest.mark.parametrize("name", [*ONLY_UNIX, "é" * 125 + "a.jpg", "!#.jpg", " .jpg"])
-async def test_odd_names_are_found_and_gone(harness, records, name):
+async def test_names_of_any_bytes_are_found_and_gone(harness, records, name):
     async with harness.running():
         (harness.path / name).write_bytes(b"x")
         await wait_until(lambda: name in records.known)

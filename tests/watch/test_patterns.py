@@ -116,7 +116,7 @@ def test_negation_below_excluded_folder_has_no_effect():
     assert not patterns.matches("private/sub/keep.jpg")
 
 
-def test_include_with_folders():
+def test_include_with_folders_matches_below_them():
     patterns = Patterns(include=["photos/**/*.png", "/top.png"], exclude=[])
     assert patterns.matches("photos/2024/a.png")
     assert patterns.matches("top.png")

@@ -65,7 +65,7 @@ async def test_rescan_keeps_records_of_files_that_no_longer_match(harness, recor
     assert not records.gone
 
 
-async def test_rescan_finds_more_missing_files_than_it_lists(harness, records, files, page_size, monkeypatch):
+async def test_rescan_finds_missing_files_beyond_pending_limit(harness, records, files, page_size, monkeypatch):
     assert await harness.once().scan_once()
     monkeypatch.setattr("syncd.watch.recorded_files.MAX_PENDING_FILES", 2)
     for name in NAMES[1:]:

@@ -186,7 +186,7 @@ async def test_event_while_file_is_checked_counts(harness, records, monkeypatch)
 
 
 @pytest.mark.parametrize("name", [*ONLY_UNIX, "é" * 125 + "a.jpg"])
-async def test_scan_once_reports_odd_names(harness, records, name):
+async def test_scan_once_reports_names_of_any_bytes(harness, records, name):
     (harness.path / name).write_bytes(b"x")
     await harness.once().scan_once()
     assert records.known.keys() == {name}

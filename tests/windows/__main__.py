@@ -43,19 +43,19 @@ def main() -> int:
         return 0
     if any(os.path.exists(word.partition("::")[0]) for word in sys.argv[1:]):
         return _pytest("named", sys.stdout)
-    codes, said = [], io.StringIO()
-    beside = threading.Thread(target=lambda: codes.append(_pytest("others", said, *OTHERS)))
-    beside.start()
+    codes, output = [], io.StringIO()
+    thread = threading.Thread(target=lambda: codes.append(_pytest("others", output, *OTHERS)))
+    thread.start()
     codes.append(_pytest("shown", sys.stdout, *SHOWN))
-    beside.join()
-    print(said.getvalue())
+    thread.join()
+    print(output.getvalue())
     return max((code for code in codes if code != _NO_TESTS), default=_NO_TESTS)
 
 
 def _pytest(name: str, out: TextIO, *chosen: str) -> int:
-    place = PREFIX / "drive_c" / "tests" / name
-    shutil.rmtree(place, ignore_errors=True)  # from Unix, where every name in it is valid
-    place.parent.mkdir(exist_ok=True)
+    target = PREFIX / "drive_c" / "tests" / name
+    shutil.rmtree(target, ignore_errors=True)  # from Unix, where every name in it is valid
+    target.parent.mkdir(exist_ok=True)
     where = "-o", f"cache_dir=build/windows/cache-{name}", "--basetemp", rf"C:\tests\{name}"
     return windows("-m", "pytest", *where, *sys.argv[1:], *chosen, out=out)
 

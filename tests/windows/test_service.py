@@ -186,9 +186,9 @@ def test_install_updates_existing_service(handle):
     win32service.ChangeServiceConfig2(handle, win32service.SERVICE_CONFIG_DESCRIPTION, "Uploads.")
     win32evtlogutil.AddSourceToRegistry("syncd", r"C:\Python310\servicemanager.pyd")
 
-    said = service("install")
-    assert "service syncd: updated" in said.stdout, said.stderr
-    assert "event log source syncd: registered" in said.stdout
+    ended = service("install")
+    assert "service syncd: updated" in ended.stdout, ended.stderr
+    assert "event log source syncd: registered" in ended.stdout
     _, start, _, program, _, _, _, account, _ = win32service.QueryServiceConfig(handle)
     assert (start, program) == (win32service.SERVICE_AUTO_START, scm.PROGRAM)
     assert account == r"NT SERVICE\syncd"
@@ -247,8 +247,8 @@ def test_service_reports_start_and_stop_pending(handle, receiver):
     assert starting.last["CurrentState"] == win32service.SERVICE_RUNNING
     assert starting.checkpoints == sorted(starting.checkpoints)
     assert 1000 * windows_dispatch.START_TIMEOUT_SECONDS in starting.hints
-    said = win32service.ControlService(handle, win32service.SERVICE_CONTROL_INTERROGATE)
-    assert said[1:3] == (
+    status = win32service.ControlService(handle, win32service.SERVICE_CONTROL_INTERROGATE)
+    assert status[1:3] == (
         win32service.SERVICE_RUNNING,
         win32service.SERVICE_ACCEPT_STOP | win32service.SERVICE_ACCEPT_SHUTDOWN,
     )
@@ -286,9 +286,9 @@ def test_uninstall_purge_removes_running_service():
 
 def test_failed_start_points_to_event_log():
     configure("nonsense")
-    said = service("install", "--now")
-    assert said.returncode == 69
-    assert "syncd: service syncd: stopped, it failed with 78: see the event log (Get-WinEvent" in said.stderr
+    ended = service("install", "--now")
+    assert ended.returncode == 69
+    assert "syncd: service syncd: stopped, it failed with 78: see the event log (Get-WinEvent" in ended.stderr
     shown = service("status")
     assert (shown.returncode, "failed with 78" in shown.stdout) == (3, True)
     assert "service syncd: removed" in service("uninstall").stdout
@@ -342,6 +342,6 @@ def test_machine_shutdown_ends_service_in_order(hosted, receiver):
 
 
 def test_dispatch_outside_scm_is_refused():
-    said = service("dispatch")
-    assert said.returncode == 2
-    assert "syncd service install --now" in said.stderr
+    ended = service("dispatch")
+    assert ended.returncode == 2
+    assert "syncd service install --now" in ended.stderr

@@ -9,7 +9,7 @@ import syncd
 
 ROOT = pathlib.Path(syncd.__file__).parent
 PLATFORM = ROOT / "platform"
-TWINS = sorted(path.name for path in (PLATFORM / "posix").glob("[a-z]*.py"))
+MODULES = sorted(path.name for path in (PLATFORM / "posix").glob("[a-z]*.py"))
 MAX_MODULES_OUTSIDE = 10
 """Modules outside of syncd.platform that may test ``sys.platform``, such as those that choose a module by it."""
 
@@ -47,8 +47,8 @@ def chosen(path):
     }
 
 
-@pytest.mark.parametrize("name", TWINS)
-def test_twins_have_the_same_interface(name):
+@pytest.mark.parametrize("name", MODULES)
+def test_posix_and_windows_interfaces_are_equal(name):
     names = chosen(PLATFORM / name)
     assert names["posix"] == names["windows"] != set()
     posix, windows = functions(PLATFORM / "posix" / name), functions(PLATFORM / "windows" / name)
@@ -56,7 +56,7 @@ def test_twins_have_the_same_interface(name):
         assert posix[function] == windows[function], function
 
 
-def test_few_modules_outside_platform_test_the_system():
+def test_platform_checks_outside_package_are_few():
     testing = {
         str(path.relative_to(ROOT))
         for path in ROOT.rglob("*.py")
