@@ -31,9 +31,9 @@ def test_notify_sends_each_message(manager):
 def test_reloading_sends_monotonic_time(manager):
     before = time.monotonic_ns() // 1000
     notify.reloading()
-    first, fingerprint = manager.recv(1000).decode().splitlines()
+    first, timestamp = manager.recv(1000).decode().splitlines()
     assert first == "RELOADING=1"
-    assert before <= int(fingerprint.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
+    assert before <= int(timestamp.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
 
 
 @pytest.mark.parametrize("address", ["", "nonsense", "/no/such/socket", "@nobody", "/" + "long" * 100, "@nul\udcff"])

@@ -4,6 +4,6 @@ from tests.windows.harness import running
 
 
 @pytest.fixture
-def site(tmp_path):
+def harness(tmp_path):
     with running(tmp_path) as made:
         yield made

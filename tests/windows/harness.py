@@ -26,7 +26,7 @@ def syncd(log, *arguments):
         )
 
 
-class Site:
+class Harness:
     """A watched folder, a receiver, and the configuration for both."""
 
     def __init__(self, base: Path, url: str) -> None:
@@ -112,11 +112,11 @@ class Site:
 
 @contextmanager
 def running(base):
-    """Provide a site and its receiver during the context."""
+    """Provide a harness with a running receiver."""
     receiver = syncd(base / "receiver", "serve", "--dir", base / "received", "--port", "0")
     url = receiver.stdout.readline().split()
     assert url, (base / "receiver").read_text()
-    made = Site(base, url[0])
+    made = Harness(base, url[0])
     try:
         yield made
     finally:

@@ -15,14 +15,14 @@ from tests.support.wait import wait_until_sync
 
 
 @pytest.mark.skipif(not win32console.GetConsoleProcessList(), reason="there is no console")
-def test_ctrl_c_shuts_daemon_down(site):
-    site.start()
+def test_ctrl_c_shuts_daemon_down(harness):
+    harness.start()
     met = []
     before = signal.signal(signal.SIGINT, lambda number, _: met.append(number))  # all in the console meet it
     try:
         win32api.GenerateConsoleCtrlEvent(signal.CTRL_C_EVENT, 0)
-        assert site.daemon.wait(30) == 0, (site.base / "log").read_text()
+        assert harness.daemon.wait(30) == 0, (harness.base / "log").read_text()
         wait_until_sync(lambda: met, "it came here too")
     finally:
         signal.signal(signal.SIGINT, before)
-    assert '"daemon.ended"' in (site.base / "log").read_text().splitlines()[-1]
+    assert '"daemon.ended"' in (harness.base / "log").read_text().splitlines()[-1]

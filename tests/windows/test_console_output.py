@@ -27,15 +27,15 @@ NAME = "Ж猫 📟.jpg"
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """Provide one daemon for several tests, because it starts slowly."""
-    with running(tmp_path_factory.mktemp("home")) as site:
-        site.settings["control"] = {"dashboard": "127.0.0.1:0"}
-        site.start()
-        yield site
+    with running(tmp_path_factory.mktemp("home")) as harness:
+        harness.settings["control"] = {"dashboard": "127.0.0.1:0"}
+        harness.start()
+        yield harness
 
 
-def dropped(site, name=NAME, data=KINDS["jpg"]):
-    (site.inbox / name).write_bytes(data)
-    assert site.arrived(name)
+def dropped(harness, name=NAME, data=KINDS["jpg"]):
+    (harness.inbox / name).write_bytes(data)
+    assert harness.arrived(name)
 
 
 def test_ctl_watch_ends_with_q(home):
@@ -49,20 +49,20 @@ def test_ctl_watch_ends_with_q(home):
         assert console.wait(30) == 0
 
 
-def test_ctl_watch_in_pipe_prints_lines_across_restart(site):
-    site.start()
-    out = site.base / "watched"
+def test_ctl_watch_in_pipe_prints_lines_across_restart(harness):
+    harness.start()
+    out = harness.base / "watched"
     with out.open("wb") as stdout:
         watching = subprocess.Popen(
-            [sys.executable, "-m", "syncd", "ctl", "-c", site.config, "watch"], stdin=-3, stdout=stdout
+            [sys.executable, "-m", "syncd", "ctl", "-c", harness.config, "watch"], stdin=-3, stdout=stdout
         )
     try:
         wait_until_sync(lambda: "syncd is running" in out.read_text("utf-8"), out.read_text)
-        dropped(site)
-        wait_until_sync(lambda: f"done      drive {site.inbox}\\{NAME}" in out.read_text("utf-8"), out.read_text)
-        site.stop()
+        dropped(harness)
+        wait_until_sync(lambda: f"done      drive {harness.inbox}\\{NAME}" in out.read_text("utf-8"), out.read_text)
+        harness.stop()
         wait_until_sync(lambda: "the daemon is not reachable; waiting for it" in out.read_text("utf-8"), out.read_text)
-        site.start()
+        harness.start()
         wait_until_sync(lambda: out.read_text("utf-8").count("syncd is running") == 2, out.read_text)
     finally:
         watching.kill()
@@ -94,19 +94,19 @@ def test_ctl_finds_file_by_path(home):
     assert home.arrived("b.jpg")
 
 
-def test_ctl_log_follows_until_shutdown(site):
-    site.start()
-    with syncd(site.base / "followed", "ctl", "-c", site.config, "logs", "-f", "--event", "job.") as following:
-        dropped(site, "a.jpg")
+def test_ctl_log_follows_until_shutdown(harness):
+    harness.start()
+    with syncd(harness.base / "followed", "ctl", "-c", harness.config, "logs", "-f", "--event", "job.") as following:
+        dropped(harness, "a.jpg")
         wait_until_sync(lambda: "job.done" in following.stdout.readline(), "the event")
-        site.stop()
+        harness.stop()
         assert following.wait(30) == 3
-    assert "the daemon has ended" in (site.base / "followed").read_text()
+    assert "the daemon has ended" in (harness.base / "followed").read_text()
 
 
-def test_once_shows_progress_on_console(site):
-    (site.inbox / NAME).write_bytes(random_bytes(3_000_000))
-    with Console("once", "-c", site.config) as console:
+def test_once_shows_progress_on_console(harness):
+    (harness.inbox / NAME).write_bytes(random_bytes(3_000_000))
+    with Console("once", "-c", harness.config) as console:
         assert console.wait(60) == 0
         wait_until_sync(lambda: console.shows("1 uploaded; 2.9 MiB sent"), lambda: console.raw)
     assert console.shows("%")  # of more than that a console may write but the figures that change

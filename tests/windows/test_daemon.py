@@ -17,40 +17,40 @@ from tests.support.wait import wait_until_sync
 from tests.windows.harness import syncd
 
 
-def test_daemon_uploads_and_answers_ctl(site):
-    site.start()
-    (site.inbox / "new").mkdir()
-    (site.inbox / "one.jpg").write_bytes(b"one" * 1000)
-    (site.inbox / "large.jpg").write_bytes(bytes(range(256)) * 20_000)
-    assert site.arrived("one.jpg", "large.jpg")
-    status = site.ctl("status")
+def test_daemon_uploads_and_answers_ctl(harness):
+    harness.start()
+    (harness.inbox / "new").mkdir()
+    (harness.inbox / "one.jpg").write_bytes(b"one" * 1000)
+    (harness.inbox / "large.jpg").write_bytes(bytes(range(256)) * 20_000)
+    assert harness.arrived("one.jpg", "large.jpg")
+    status = harness.ctl("status")
     assert status.returncode == 0
     assert "2 done" in status.stdout, status.stdout
 
 
-def test_daemon_uploads_device_and_foreign_names(site):
-    site.start()
+def test_daemon_uploads_device_and_foreign_names(harness):
+    harness.start()
     names = ("aux.jpg", "NUL.png", "Ж猫.jpg")
     for number, name in enumerate(names):
-        Path(join_path(str(site.inbox), name)).write_bytes(b"content %d" % number)
-    assert site.arrived(*names)
+        Path(join_path(str(harness.inbox), name)).write_bytes(b"content %d" % number)
+    assert harness.arrived(*names)
 
 
-def test_daemon_waits_for_exclusive_writer(site):
-    site.start()
-    full = str(site.inbox / "busy.jpg")
+def test_daemon_waits_for_exclusive_writer(harness):
+    harness.start()
+    full = str(harness.inbox / "busy.jpg")
     handle = win32file.CreateFile(full, win32con.GENERIC_WRITE, 0, None, win32con.CREATE_NEW, 0, None)
     win32file.WriteFile(handle, b"content")
-    wait_until_sync(lambda: "file.in_use" in (site.base / "log").read_text(), "it says so")
-    assert site.states() == {}
+    wait_until_sync(lambda: "file.in_use" in (harness.base / "log").read_text(), "it says so")
+    assert harness.states() == {}
     handle.Close()
-    assert site.arrived("busy.jpg")
+    assert harness.arrived("busy.jpg")
 
 
-def test_pipe_acl_excludes_other_users(site):
-    site.start()
+def test_pipe_acl_excludes_other_users(harness):
+    harness.start()
     handle = win32file.CreateFile(
-        str(site.pipe()), win32con.GENERIC_READ | win32con.READ_CONTROL, 0, None, win32con.OPEN_EXISTING, 0, None
+        str(harness.pipe()), win32con.GENERIC_READ | win32con.READ_CONTROL, 0, None, win32con.OPEN_EXISTING, 0, None
     )
     owners = win32security.GetSecurityInfo(
         handle, win32security.SE_KERNEL_OBJECT, win32security.DACL_SECURITY_INFORMATION
@@ -63,19 +63,19 @@ def test_pipe_acl_excludes_other_users(site):
     assert who == {"S-1-5-18", "S-1-5-32-544", win32security.ConvertSidToStringSid(me)}
 
 
-def test_second_daemon_names_pid_of_first(site):
-    site.start()
-    log = site.base / "second"
-    with syncd(log, "run", "-c", site.config) as second:
+def test_second_daemon_names_pid_of_first(harness):
+    harness.start()
+    log = harness.base / "second"
+    with syncd(log, "run", "-c", harness.config) as second:
         assert second.wait(60) == 75
-    assert f"another syncd (pid {site.daemon.pid})" in log.read_text()
+    assert f"another syncd (pid {harness.daemon.pid})" in log.read_text()
 
 
-def test_daemon_resumes_after_kill(site):
-    site.start()
-    site.daemon.kill()
-    site.daemon.wait()
-    site.daemon.stdout.close()
-    (site.inbox / "meanwhile.jpg").write_bytes(b"meanwhile")
-    site.start()
-    assert site.arrived("meanwhile.jpg")
+def test_daemon_resumes_after_kill(harness):
+    harness.start()
+    harness.daemon.kill()
+    harness.daemon.wait()
+    harness.daemon.stdout.close()
+    (harness.inbox / "meanwhile.jpg").write_bytes(b"meanwhile")
+    harness.start()
+    assert harness.arrived("meanwhile.jpg")

@@ -38,25 +38,25 @@ class Browser:
             return answer.status, answer.read(), answer.getheader("Set-Cookie")
 
 
-def with_dashboard(site, port=0):
-    site.settings["control"] = {"dashboard": f"127.0.0.1:{port}"}
-    site.start()
+def with_dashboard(harness, port=0):
+    harness.settings["control"] = {"dashboard": f"127.0.0.1:{port}"}
+    harness.start()
 
 
-def job(site, name):
-    (found,) = site.client.show(str(site.inbox / name))
+def job(harness, name):
+    (found,) = harness.client.show(str(harness.inbox / name))
     return found["id"]
 
 
-def test_dashboard_ticket_allows_upload_and_preview(site):
-    with_dashboard(site)
-    invitation = site.client.dashboard()
+def test_dashboard_ticket_allows_upload_and_preview(harness):
+    with_dashboard(harness)
+    invitation = harness.client.dashboard()
     browser = Browser(invitation)
     assert browser.ask("GET", "/")[0] == 200
-    where = urlencode({"folder": encode_target(str(site.inbox)), "name": "Ж猫 📟.tif"})
+    where = urlencode({"folder": encode_target(str(harness.inbox)), "name": "Ж猫 📟.tif"})
     assert browser.ask("PUT", f"/v1/drop?{where}", KINDS["tif"])[0] == 201
-    assert site.arrived("Ж猫 📟.tif")
-    status, picture, _ = browser.ask("GET", f"/v1/preview?job={job(site, 'Ж猫 📟.tif')}")
+    assert harness.arrived("Ж猫 📟.tif")
+    status, picture, _ = browser.ask("GET", f"/v1/preview?job={job(harness, 'Ж猫 📟.tif')}")
     assert status == 200
     assert Image.open(io.BytesIO(picture)).size == (200, 100)
 
@@ -65,32 +65,32 @@ def test_dashboard_ticket_allows_upload_and_preview(site):
     assert browser.ask("GET", invitation)[0] == 401  # it was good for once
 
 
-def test_dashboard_token_allows_access(site):
-    with_dashboard(site)
-    browser = Browser(site.client.dashboard())
-    token = (site.base / "state" / "dashboard.token").read_text().strip()
+def test_dashboard_token_allows_access(harness):
+    with_dashboard(harness)
+    browser = Browser(harness.client.dashboard())
+    token = (harness.base / "state" / "dashboard.token").read_text().strip()
     browser.headers = {"Authorization": f"Bearer {token}"}
     assert browser.ask("GET", "/v1/status")[0] == 200
 
 
-def test_preview_does_not_block_rename(site):
-    with_dashboard(site)
-    browser = Browser(site.client.dashboard())
+def test_preview_does_not_block_rename(harness):
+    with_dashboard(harness)
+    browser = Browser(harness.client.dashboard())
     large = bytes(range(256)) * 80_000
-    (site.inbox / "a.jpg").write_bytes(large)
-    assert site.arrived("a.jpg")
+    (harness.inbox / "a.jpg").write_bytes(large)
+    assert harness.arrived("a.jpg")
     with closing(HTTPConnection(browser.address, timeout=60)) as connection:
-        connection.request("GET", f"/v1/original?job={job(site, 'a.jpg')}", headers=browser.headers)
+        connection.request("GET", f"/v1/original?job={job(harness, 'a.jpg')}", headers=browser.headers)
         answer = connection.getresponse()
         begun = answer.read(1)
-        (site.inbox / "a.jpg").rename(site.inbox / "b.jpg")
+        (harness.inbox / "a.jpg").rename(harness.inbox / "b.jpg")
         assert begun + answer.read() == large
-    wait_until_sync(lambda: site.states().get("b.jpg") == "done", site.states)
+    wait_until_sync(lambda: harness.states().get("b.jpg") == "done", harness.states)
 
 
-def test_dashboard_port_in_use_keeps_daemon_running(site):
+def test_dashboard_port_in_use_keeps_daemon_running(harness):
     with socket.create_server(("127.0.0.1", 0)) as other:
-        with_dashboard(site, other.getsockname()[1])
+        with_dashboard(harness, other.getsockname()[1])
         with pytest.raises(RequestRefusedError, match="stop the program that uses it") as refused:
-            site.client.dashboard()
+            harness.client.dashboard()
     assert not re.search("[Uu]nknown", str(refused.value))

@@ -143,16 +143,16 @@ def test_move_to_name_taken_in_other_case_adds_number(file, tmp_path):
     }
 
 
-def test_daemon_logs_file_kept(site):
-    site.folder["after_upload"] = "delete"
-    path = site.put("a.jpg", b"content")
+def test_daemon_logs_file_kept(harness):
+    harness.folder["after_upload"] = "delete"
+    path = harness.put("a.jpg", b"content")
     with opened(path):
-        site.start()
-        wait_until_sync(lambda: "file.kept" in (site.base / "log").read_text(), "it says so")
+        harness.start()
+        wait_until_sync(lambda: "file.kept" in (harness.base / "log").read_text(), "it says so")
         assert path.exists()
-        assert site.states() == {"a.jpg": "done"}
+        assert harness.states() == {"a.jpg": "done"}
     path.with_name("b.jpg").write_bytes(b"more")
     wait_until_sync(lambda: not path.with_name("b.jpg").exists(), "another one is deleted")
     assert path.exists()  # it has its turn a minute later
-    log = (site.base / "log").read_text()
+    log = (harness.base / "log").read_text()
     assert log.count("file.kept") == 1, log

@@ -44,9 +44,9 @@ LONG = "/".join(letter * 60 for letter in "abcdef")
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
     """Provide one daemon for several tests, because it starts slowly."""
-    with running(tmp_path_factory.mktemp("watched")) as site:
-        site.start()
-        yield site
+    with running(tmp_path_factory.mktemp("watched")) as harness:
+        harness.start()
+        yield harness
 
 
 def deep(base):

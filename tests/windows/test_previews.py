@@ -22,14 +22,14 @@ from tests.preview.test_renderer import ORPHANS
 from tests.support.images import KINDS, bomb, png
 from tests.support.wait import wait_until
 
-PATIENCE = 30_000
+TIMEOUT_MS = 30_000
 
 
 @pytest.fixture
 async def renderer():
-    made = Renderer()
-    yield made
-    await made.close()
+    renderer = Renderer()
+    yield renderer
+    await renderer.close()
 
 
 @pytest.fixture
@@ -39,70 +39,70 @@ def image(tmp_path):
     return path
 
 
-async def shown(renderer, path, data=None, edge=100):
+async def rendered_size(renderer, path, data=None, edge=100):
     if data is not None:
         path.write_bytes(data)
     with path.open("rb") as file:
         return Image.open(io.BytesIO(await renderer.render(file.fileno(), edge))).size
 
 
-def opened(pid):
+def open_process(pid):
     """Return a handle of the process, which stays valid if the pid is reused."""
     return win32api.OpenProcess(win32con.SYNCHRONIZE | win32con.PROCESS_TERMINATE, False, pid)
 
 
-def gone(process, render_timeout=PATIENCE):
-    return win32event.WaitForSingleObject(process, render_timeout) == win32event.WAIT_OBJECT_0
+def has_ended(process, timeout_ms=TIMEOUT_MS):
+    return win32event.WaitForSingleObject(process, timeout_ms) == win32event.WAIT_OBJECT_0
 
 
 async def test_renderer_reuses_worker(renderer, image, tmp_path):
     assert renderer.pid is None
-    assert await shown(renderer, image) == (100, 50)
-    pid, process = renderer.pid, opened(renderer.pid)
+    assert await rendered_size(renderer, image) == (100, 50)
+    pid, process = renderer.pid, open_process(renderer.pid)
     for data in (bomb(), b"", KINDS["png"][:100]):
         with pytest.raises(NoPreviewError):
-            await shown(renderer, tmp_path / "bad", data)
-    assert await asyncio.gather(*(shown(renderer, image, edge=40) for _ in range(20))) == [(40, 20)] * 20
+            await rendered_size(renderer, tmp_path / "bad", data)
+    assert await asyncio.gather(*(rendered_size(renderer, image, edge=40) for _ in range(20))) == [(40, 20)] * 20
     assert renderer.pid == pid
     await renderer.close()
-    assert gone(process, 0)
+    assert has_ended(process, 0)
 
 
 async def test_renderer_keeps_no_file_open(renderer, image):
-    await shown(renderer, image)
+    await rendered_size(renderer, image)
     image.rename(image.with_name("b.jpg"))
 
 
 async def test_renderer_replaces_idle_worker(image):
     renderer = Renderer(idle=0.01)
-    await shown(renderer, image)
+    await rendered_size(renderer, image)
     await wait_until(lambda: renderer.pid is None)
-    assert await shown(renderer, image) == (100, 50)
+    assert await rendered_size(renderer, image) == (100, 50)
     await renderer.close()
 
 
 async def test_renderer_replaces_killed_worker(renderer, image):
-    await shown(renderer, image)
-    pid, process = renderer.pid, opened(renderer.pid)
+    await rendered_size(renderer, image)
+    pid, process = renderer.pid, open_process(renderer.pid)
     win32api.TerminateProcess(process, 1)
-    assert await shown(renderer, image) == (100, 50)
+    assert await rendered_size(renderer, image) == (100, 50)
     assert renderer.pid not in (None, pid)
 
 
 async def test_renderer_ends_slow_worker(renderer, image, tmp_path):
-    await shown(renderer, image)
-    process = opened(renderer.pid)
+    await rendered_size(renderer, image)
+    process = open_process(renderer.pid)
     renderer._render_timeout = 0.05
     with pytest.raises(NoPreviewError, match="too long"):
-        await shown(renderer, tmp_path / "large", png(4000, 4000, rows=bytes(4001 * 4000)), edge=1600)
-    assert gone(process, 0)
+        await rendered_size(renderer, tmp_path / "large", png(4000, 4000, rows=bytes(4001 * 4000)), edge=1600)
+    assert has_ended(process, 0)
     renderer._render_timeout = 20
-    assert await shown(renderer, image) == (100, 50)
+    assert await rendered_size(renderer, image) == (100, 50)
 
 
 async def test_worker_is_limited_by_job_object(renderer, image):
     """Check what the system reports: wine puts processes into jobs but ignores limits."""
-    await shown(renderer, image)
+    await rendered_size(renderer, image)
     process = renderer._worker.process
     job = process._job._job
     assert win32job.IsProcessInJob(int(process._popen._handle), job)
@@ -114,11 +114,11 @@ async def test_worker_is_limited_by_job_object(renderer, image):
     assert limits["BasicLimitInformation"]["PerProcessUserTimeLimit"] > 0
 
 
-@pytest.mark.parametrize("at_work", [True, False])
-def test_worker_ends_with_killed_daemon(image, tmp_path, at_work):
-    (tmp_path / "b").write_bytes(png(9000, 9000, rows=bytes(9001 * 9000)) if at_work else b"")
+@pytest.mark.parametrize("rendering", [True, False])
+def test_worker_ends_with_killed_daemon(image, tmp_path, rendering):
+    (tmp_path / "b").write_bytes(png(9000, 9000, rows=bytes(9001 * 9000)) if rendering else b"")
     command = [sys.executable, "-c", ORPHANS, image, tmp_path / "b"]
     with subprocess.Popen(command, stdin=-3, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
-        process = opened(int(child.stdout.readline()))
+        process = open_process(int(child.stdout.readline()))
         child.kill()
-    assert gone(process)
+    assert has_ended(process)

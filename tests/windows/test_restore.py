@@ -17,7 +17,7 @@ if sys.platform != "win32":
 
 from syncd.platform.files import to_long_path
 from syncd.recovery.restore import target_prefixes
-from tests.windows.harness import Site, running
+from tests.windows.harness import Harness, running
 
 DEEP = "/".join(letter * 60 for letter in "abcde") + "/deep.jpg"
 FILES = {
@@ -32,12 +32,12 @@ TIME = 1_600_000_000_123_456_700
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("filled")) as site:
+    with running(tmp_path_factory.mktemp("filled")) as harness:
         for name, data in FILES.items():
-            os.utime(site.put(name, data), ns=(TIME, TIME))
-        done = site.command("once")
+            os.utime(harness.put(name, data), ns=(TIME, TIME))
+        done = harness.command("once")
         assert (done.returncode, done.stdout.split(";")[0]) == (0, f"{len(FILES)} uploaded"), done
-        yield site
+        yield harness
 
 
 def found(folder):
@@ -77,7 +77,7 @@ def test_restore_refuses_unsafe_recorded_names(filled, tmp_path):
     with closing(sqlite3.connect(tmp_path / "state" / "syncd.db", isolation_level=None)) as store:
         for number, name in enumerate(names, 1):
             store.execute("UPDATE files SET path = ? WHERE id = ?", [name.encode(), number])
-    other = Site(tmp_path, filled.settings["remotes"]["drive"]["url"])
+    other = Harness(tmp_path, filled.settings["remotes"]["drive"]["url"])
     other.folder["path"] = str(filled.inbox)
     done = other.command("restore", "--to", tmp_path / "nest" / "back", "--json")
     assert done.returncode == 1, done

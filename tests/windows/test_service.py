@@ -74,7 +74,7 @@ def logged():
     return [json.loads(line)["event"] for line in LOG.read_text().splitlines()] if LOG.exists() else []
 
 
-def asked():
+def control_client():
     return ControlClient(discovery.control_socket(paths.SYSTEM_CONFIG))
 
 
@@ -117,8 +117,8 @@ def handle():
     win32service.CloseServiceHandle(manager)
 
 
-class FoundFile:
-    """Yield the states of the service from a pending one to the next."""
+class PendingStates:
+    """Records the checkpoints of the service while it is in a pending state."""
 
     def __init__(self, handle, pending):
         self.checkpoints, self.hints = [], set()
@@ -228,7 +228,9 @@ def test_service_uploads_until_stopped(receiver, received):
     assert shown.stdout.startswith("service syncd: running, pid "), shown.stdout
 
     (inbox / "one.jpg").write_bytes(b"one" * 1000)
-    wait_until_sync(lambda: [job["state"] for job in asked().jobs(JobQuery(limit=9))["jobs"]] == ["done"], logged, 60)
+    wait_until_sync(
+        lambda: [job["state"] for job in control_client().jobs(JobQuery(limit=9))["jobs"]] == ["done"], logged, 60
+    )
     assert [path.read_bytes() for path in received.rglob("data")] == [b"one" * 1000]
     assert "1 done" in ctl("status")
 
@@ -242,8 +244,8 @@ def test_service_reports_start_and_stop_pending(handle, receiver):
     inbox = configure(receiver)
     (inbox / "large.jpg").write_bytes(bytes(range(256)) * 40_000)
     win32service.StartService(handle, None)
-    starting = FoundFile(handle, win32service.SERVICE_START_PENDING)
-    assert asked().status()["state"] == "running"
+    starting = PendingStates(handle, win32service.SERVICE_START_PENDING)
+    assert control_client().status()["state"] == "running"
     assert starting.last["CurrentState"] == win32service.SERVICE_RUNNING
     assert starting.checkpoints == sorted(starting.checkpoints)
     assert 1000 * windows_dispatch.START_TIMEOUT_SECONDS in starting.hints
@@ -255,7 +257,7 @@ def test_service_reports_start_and_stop_pending(handle, receiver):
 
     wait_until_sync(lambda: "job.uploading" in logged(), logged)
     win32service.ControlService(handle, win32service.SERVICE_CONTROL_STOP)
-    stopping = FoundFile(handle, win32service.SERVICE_STOP_PENDING)
+    stopping = PendingStates(handle, win32service.SERVICE_STOP_PENDING)
     assert stopping.hints == {1000 * windows_dispatch.STOP_TIMEOUT_SECONDS}
     assert stopping.last["CurrentState"] == win32service.SERVICE_STOPPED
     assert stopping.last["Win32ExitCode"] == 0
@@ -265,9 +267,9 @@ def test_service_reports_start_and_stop_pending(handle, receiver):
 def test_service_after_ctl_shutdown_has_not_failed(handle):
     configure()
     scm.start()
-    asked().shutdown()
-    assert FoundFile(handle, win32service.SERVICE_RUNNING).last["CurrentState"] == win32service.SERVICE_STOP_PENDING
-    assert FoundFile(handle, win32service.SERVICE_STOP_PENDING).last["Win32ExitCode"] == 0
+    control_client().shutdown()
+    assert PendingStates(handle, win32service.SERVICE_RUNNING).last["CurrentState"] == win32service.SERVICE_STOP_PENDING
+    assert PendingStates(handle, win32service.SERVICE_STOP_PENDING).last["Win32ExitCode"] == 0
     wait_until_sync(lambda: str(scm.show()) == "stopped", scm.show)
 
 
