@@ -26,13 +26,13 @@ def pytest_configure(config):
 
 
 def pytest_runtest_setup(item):
-    """Leave out on Windows what asks for more than it has."""
+    """Skip tests with the mark ``unix`` on Windows."""
     if sys.platform == "win32" and item.get_closest_marker("unix"):
         pytest.skip("only Unix has that")
 
 
 _STARTS = frozenset(("os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"))
-"""The audit events of a process that starts."""
+"""The audit events of a process start."""
 _started: list[str] = []
 
 
@@ -55,7 +55,7 @@ def pytest_runtest_call(item):
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item):
-    """Count the processes of each test, and of its fixtures, for itself."""
+    """Count the started processes separately for each test and its fixtures."""
     _started.clear()
     return (yield)
 

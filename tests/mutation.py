@@ -37,7 +37,7 @@ Constants and decorators are left out: most are tuning values, or options of dat
 NEVER = re.compile("core/ReplaceBinaryOperator_(BitOr_|Mul_)")
 """Operators to leave out: annotations are full of `|`, and Cosmic Ray mistakes the `*` of a signature for one."""
 LONGEST = 300.0
-"""Seconds; a change that makes the tests take longer is noticed."""
+"""Timeout of the tests in seconds; a mutant that exceeds it is killed."""
 ENOUGH = 0.95
 
 
@@ -122,7 +122,7 @@ def _enter(free: "multiprocessing.SimpleQueue[Path]") -> None:
 
 
 def _passes(command: str, longest: float) -> bool:
-    """Run the tests as they are run with a change, but without one."""
+    """Run the tests without a change, to check that they pass."""
     return run_tests(command, longest)[0] == TestOutcome.SURVIVED
 
 

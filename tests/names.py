@@ -3,4 +3,4 @@
 import pytest
 
 ONLY_UNIX = [pytest.param(name, marks=pytest.mark.unix) for name in ("a\nb.jpg", "not utf-8 \udcff.jpg")]
-"""Windows has names in Unicode alone, and none with a line break."""
+"""Names that Windows does not allow: invalid Unicode, and line breaks."""

@@ -47,7 +47,7 @@ PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md", "packag
 
 
 def part(text: str, heading: str) -> str:
-    """Return what stands below a heading, up to the next one of any level."""
+    """Return the text below a heading, up to the next heading of any level."""
     parts = re.split(rf"(?m)^{re.escape(heading)}$", text)
     assert len(parts) == 2, f"{heading} should stand there once"
     return re.split(r"(?m)^#+ ", parts[1])[0]
@@ -70,7 +70,7 @@ def rows(text: str, first: str) -> list[list[str]]:
 
 
 def code(text: str) -> list[str]:
-    """Return what stands in backticks."""
+    """Return the texts in backticks."""
     return re.findall(r"`([^`]+)`", text)
 
 
@@ -100,7 +100,7 @@ JOURNAL = "syncd/store/job_log.py"
 
 
 class _Calls(ast.NodeVisitor):
-    """Finds every call of a logger in one module, and what the event is called there."""
+    """Finds every logger call in one module, and the name of its event."""
 
     def __init__(self, name: str, tree: ast.Module) -> None:
         self.events: defaultdict[str, Event] = defaultdict(Event)
@@ -146,7 +146,7 @@ class _Calls(ast.NodeVisitor):
         )
 
     def _names(self, argument: ast.expr, call: ast.Call) -> set[str]:
-        """Return what the first argument may be: a text, a choice of texts, or a name for one."""
+        """Return the possible values of the first argument: a literal, a choice, or a variable."""
         values = self._assigned[argument.id] if isinstance(argument, ast.Name) else [argument]
         branches = [
             branch
@@ -162,7 +162,7 @@ def events_in_code() -> dict[str, Event]:
     found: defaultdict[str, Event] = defaultdict(Event)
     for path in sorted((ROOT / "syncd").rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()
-        if name == JOURNAL:  # its names are made of the states; another test runs it
+        if name == JOURNAL:  # its event names come from the states; `journal_events` runs it
             continue
         for event, called in _Calls(name, ast.parse(path.read_text(encoding="utf-8"))).events.items():
             found[event].levels |= called.levels
@@ -245,7 +245,7 @@ SECTION_PATHS: dict[str, tuple[tuple[str | int, ...], ...]] = {
     "## logging": (("logging",),),
     "### file": (("logging", "file"),),
 }
-"""Where the keys of a section stand in the file that the defaults are tried in."""
+"""The location of each section's keys in the file with which the defaults are tested."""
 IN_WORDS = {"include", "state_dir", "store", "socket"}
 """Their defaults are a long list or depend on the platform."""
 

@@ -30,7 +30,7 @@ ZONES = Path("/usr/share/zoneinfo")
 
 @pytest.fixture
 def zone(monkeypatch):
-    """Give the machine another time zone, without telling the C library."""
+    """Change the machine's time zone without notifying the C library."""
     monkeypatch.setenv("TZ", "UTC0")
     time.tzset()
     yield lambda name: monkeypatch.setenv("TZ", name)
@@ -72,7 +72,7 @@ ANOTHER_FILE = """
 
 @pytest.mark.e2e
 def test_localtime_replaced_file_changes_time_zone(tmp_path):
-    """As ``timedatectl set-timezone`` does it, while the process runs."""
+    """Replace the file as ``timedatectl set-timezone`` does, while the process runs."""
     if (
         not ZONES.is_dir()
         or subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode
@@ -120,11 +120,11 @@ def closed_minutes(change, *, start, end):
 @pytest.mark.parametrize(
     ("change", "start", "end", "closed"),
     [
-        (SPRING, "01:30", "03:30", range(-30, 30)),  # an hour shorter
-        (SPRING, "02:15", "02:45", range(0)),  # that time does not come
-        (SPRING, "02:30", "04:00", range(60)),  # begins with the first minute after the hour that is skipped
-        (AUTUMN, "01:30", "03:30", range(-60, 90)),  # an hour longer, and it began before
-        (AUTUMN, "02:15", "02:45", [*range(-45, -15), *range(15, 45)]),  # that time comes twice
+        (SPRING, "01:30", "03:30", range(-30, 30)),  # one hour shorter
+        (SPRING, "02:15", "02:45", range(0)),  # this local time is skipped
+        (SPRING, "02:30", "04:00", range(60)),  # starts after the skipped hour
+        (AUTUMN, "01:30", "03:30", range(-60, 90)),  # an hour longer; started before the change
+        (AUTUMN, "02:15", "02:45", [*range(-45, -15), *range(15, 45)]),  # this local time occurs twice
         (AUTUMN, "03:00", "04:00", range(60, 120)),
     ],
 )

@@ -31,7 +31,7 @@ quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scop
 
 @st.composite
 def spoilt(draw):
-    """The example with some of its lines changed, taken away, doubled, moved or taken in."""
+    """The example with some lines changed, removed, inserted or indented."""
     lines = [line.replace("#: ", "").replace("#:", "") if draw(st.integers(0, 9)) == 0 else line for line in LINES]
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(lines) - 1))
@@ -66,7 +66,7 @@ documents = st.one_of(st.binary(max_size=400), spoilt(), spoilt(), scrambled())
 
 
 def problems_of(path, raw):
-    """Load a document; return the lines that say what is wrong with it, if anything is."""
+    """Load a document; return its problems, one line each."""
     path.write_bytes(raw)
     began = time.monotonic()
     try:
@@ -95,7 +95,7 @@ def test_load_any_document_is_accepted_or_reported_by_line(tmp_path, raw):
 @settings(quick, max_examples=15)
 @given(raw=documents)
 def test_load_any_bytes_are_accepted_or_reported(tmp_path, raw):
-    """As a person meets it: exit code 78, one line a problem, no traceback."""
+    """An invalid file ends the command with code 78, one line per problem and no traceback."""
     path = tmp_path / "config.yaml"
     path.write_bytes(raw)
     try:
@@ -103,7 +103,7 @@ def test_load_any_bytes_are_accepted_or_reported(tmp_path, raw):
     except ConfigError as error:
         count = len(error.problems)
     else:
-        return  # it would begin to work
+        return  # valid: the command would start to upload
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["syncd", "once", "-c", str(path)])
         errors = (tmp_path / "errors").open("w+")

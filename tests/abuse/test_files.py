@@ -29,7 +29,7 @@ names = st.lists(pieces, min_size=1, max_size=4).map(
 
 
 def fill(inbox, found, folders):
-    """Write a file of each name, some of them into folders; return their contents by path."""
+    """Write a file with each name, some of them in folders; return a mapping path: content."""
     content = {}
     for number, name in enumerate(found):
         below = os.path.join(inbox, folders[number % len(folders)][:-4] or b"d") if number % 3 == 0 else inbox
@@ -46,7 +46,7 @@ def fill(inbox, found, folders):
 )
 @given(found=st.lists(names, min_size=10, max_size=40, unique=True), folders=st.lists(names, min_size=1, max_size=2))
 def test_upload_any_name_and_content_is_intact(tmp_path_factory, found, folders):
-    """From a real scan by way of the store to a real server; both services."""
+    """Scan, store and upload real files to both services of a real receiver."""
 
     async def run():
         folder = tmp_path_factory.mktemp("names")
@@ -117,7 +117,7 @@ def folder_instead(path, _):
 
 
 def parent_link(path, secret):
-    """Its folder leads somewhere else now, where a file of the same name lies."""
+    """Replace its folder by a link to another folder with a file of the same name."""
     parent = os.path.dirname(path)
     os.rename(parent, f"{secret}.moved")
     elsewhere = f"{secret}.elsewhere"
@@ -127,7 +127,7 @@ def parent_link(path, secret):
 
 
 def parent_link_to_itself(path, secret):
-    """The very file that was queued, by a way that is not the folder's."""
+    """Replace its folder by a link to the moved folder: the file is the queued one."""
     parent = os.path.dirname(path)
     os.rename(parent, f"{secret}.moved")
     os.symlink(f"{secret}.moved", parent)
@@ -137,8 +137,10 @@ def parent_link_to_itself(path, secret):
     "become", [fifo, link, link_to_shadow, hard_link_of_a_fifo, folder_instead, parent_link, parent_link_to_itself]
 )
 async def test_upload_replaced_file_is_not_opened(harness, tmp_path, monkeypatch, become):
-    """Between the scan and the read; and no FIFO holds up the files behind it."""
-    monkeypatch.setattr("syncd.daemon.folders.Folders.recheck", lambda *_: None)  # the watch would look again too soon
+    """The file is replaced between scan and upload; a FIFO does not block the next files."""
+    monkeypatch.setattr(
+        "syncd.daemon.folders.Folders.recheck", lambda *_: None
+    )  # the watch would check the file again too soon
     secret = tmp_path / "secret"
     secret.write_bytes(b"not for the server " * 50)
     harness.settings["scheduler"]["concurrency"] = 1
@@ -149,7 +151,7 @@ async def test_upload_replaced_file_is_not_opened(harness, tmp_path, monkeypatch
     path.write_bytes(random_bytes(3000))
     await harness.wait_for_counts(queued=1)
     runtime = harness.daemon.runtime
-    await runtime.folders.close()  # so that nothing tells the daemon
+    await runtime.folders.close()  # so that no watch reports the change
     opened = []
     real = os.open
 

@@ -232,7 +232,7 @@ def test_servers_huge_request_is_rejected_unread(runner, guarded, what):
 
 
 async def drip(url, head, piece):
-    """Send a request a byte now and then; return what is answered."""
+    """Send a request in small pieces until the response; return it."""
     reader, writer = await asyncio.open_connection(url.host, url.port)
     try:
         writer.write(head)
@@ -268,7 +268,7 @@ DRIPS = {
 
 @pytest.mark.parametrize("what", DRIPS)
 async def test_servers_slow_request_is_closed(tmp_path, what):
-    """Each byte comes in time, and the whole never would."""
+    """Each piece arrives in time, but the request never ends."""
     head, piece, status = DRIPS[what]
     async with receiver_at(tmp_path / "r", min_bytes_per_second=100_000) as url, asyncio.timeout(5):
         assert status_of(await drip(url, head, piece)) == status
@@ -291,7 +291,7 @@ async def test_servers_slow_steady_body_is_accepted(tmp_path):
 
 
 async def test_servers_stalled_reader_is_closed(tmp_path):
-    """A download that is not taken must not hold a connection for ever."""
+    """A client that does not read its download must not occupy a connection forever."""
     data = random_bytes(19 * MIB)
     async with receiver_at(tmp_path / "r", idle_timeout=1, max_connections=2) as url:
         async with aiohttp.ClientSession() as session:
@@ -327,7 +327,7 @@ async def test_receiver_unfinished_uploads_are_bounded(tmp_path):
         assert statuses == [201, 201, 201, 503, 503]
 
 
-# The daemon's own.
+# The daemon's control socket.
 
 STRANGER = """
 import os, socket, sys
@@ -352,13 +352,13 @@ except OSError:
 
 
 @pytest.mark.e2e
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the user")
 async def test_other_user_cannot_reach_daemon(harness):
-    """Not even where the folders above are open to everybody."""
+    """Another user has no access, even if the parent folders are open to everybody."""
     await harness.start()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await harness.wait_for_counts(done=1)
-    for folder in (harness.folder, harness.folder.parent, harness.folder.parent.parent):  # those that pytest made
+    for folder in (harness.folder, harness.folder.parent, harness.folder.parent.parent):  # pytest's folders
         folder.chmod(0o755)
     state = harness.folder / "state"
     modes = {path.name: path.stat().st_mode & 0o777 for path in (state, *state.iterdir())}

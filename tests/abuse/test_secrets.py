@@ -35,7 +35,7 @@ WORDS = [TOKEN_IN_FILE, TOKEN_IN_CONFIG, HEADER, PROXY_PASSWORD, ENCRYPT_PASSWOR
 
 
 def forms(secret):
-    """The ways in which a secret may be written."""
+    """Yield the encodings in which a secret can appear."""
     yield from {secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1]}
     yield from {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     for before in ("", ":", "user:"):
@@ -73,7 +73,7 @@ def test_found_in_returns_complete_value(secret):
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with the request itself, each time with another status."""
+    """Responds with the request itself, with each status in turn."""
 
     protocol_version = "HTTP/1.1"
     statuses = (500, 403, 400, 302, 200, 404, 413, 429, 201, 502, 409, 301, 202, 503, 422)
@@ -226,7 +226,7 @@ def test_secrets_appear_in_no_output_or_file(tmp_path, daemon, echo):
     daemon.settings["remotes"]["drive"]["tokken"] = TOKEN_IN_FILE
     daemon.write_settings()
     assert b"tokken" in search.command("ctl", "-c", daemon.config, "reload", codes={1, 78}).stderr
-    search.files(daemon.state)  # as it is while the daemon runs, with its journal
+    search.files(daemon.state)  # while the daemon runs: with the write-ahead log
     assert daemon.terminate() == 0
     assert search.files(daemon.state, daemon.log, tmp_path / "logs") >= 4
     events = {event["event"] for event in daemon.events()}

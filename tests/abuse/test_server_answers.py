@@ -26,7 +26,7 @@ from tests.remotes.helpers import NOW, CountingThrottle, MemorySource, content_o
 
 MIB = 1024 * 1024
 TIMEOUT = 0.25
-"""Seconds without progress after which a remote is to give up."""
+"""Seconds without progress after which a remote must give up."""
 SOON = 10.0
 DATA = bytes(range(256)) * 40
 
@@ -130,7 +130,7 @@ class Bench:
 
 
 async def steps(remote, source, session):
-    """Take one upload through; check that all that comes back can be kept."""
+    """Run one upload; check that all results can be stored."""
     content = content_of(remote, source.data)
     begun = await remote.begin(content, source, session, failures=0)
     if isinstance(begun, Stored):
@@ -342,7 +342,7 @@ def test_client_endless_response_is_cut(bench, kind, what):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert isinstance(outcome, Failure | Stored)  # within SOON, or it had raised TimeoutError
+    assert isinstance(outcome, Failure | Stored)  # within SOON; otherwise TimeoutError
     assert peak < 16 * MIB
 
 
@@ -426,7 +426,7 @@ def test_client_any_json_is_handled(bench, kind, replies, resumed):
 @example(kind="image", body=b"OK", media_type=b"text/plain")
 @example(kind="image", body=b'{"status":"ok"}', media_type=b"application/json")
 def test_client_constant_response_proves_nothing(bench, kind, body, media_type):
-    """As a portal gives it, the default page of a web server, a health check."""
+    """The same response to every request, as from a captive portal or a default page."""
     outcome = bench.upload(kind, lambda _: response(body, "Content-Type: " + media_type.decode()))
     assert isinstance(outcome, Failure)
     if kind == "image":
@@ -440,7 +440,7 @@ def agreed(**changes):
 
 
 def test_client_keeps_agreed_chunk_size(bench):
-    """Or the tests below would show nothing."""
+    """A valid agreement leads to an upload; the tests below change single fields."""
     assert bench.upload("multipart", agreed()) == Stored(ref="f-1")
 
 
@@ -449,8 +449,8 @@ def test_client_huge_chunk_size_is_one_chunk(bench, size):
     assert bench.upload("multipart", agreed(chunk_size=size, chunks_count=1)) == Stored(ref="f-1")
 
 
-class Noting(MemorySource):
-    """A file that knows how much of it was asked for at once."""
+class LargestReadSource(MemorySource):
+    """A file that records the length of the longest read."""
 
     longest = 0
 
@@ -460,8 +460,8 @@ class Noting(MemorySource):
 
 
 def test_client_large_chunk_is_read_in_pieces(bench):
-    """Or a server that wants one chunk of ten gibibytes would fill the memory."""
-    source = Noting(bytes(3 * MIB + 5))
+    """A server that requests one very large chunk must not fill the memory."""
+    source = LargestReadSource(bytes(3 * MIB + 5))
     assert bench.upload("multipart", agreed(chunk_size=2**40, chunks_count=1), data=source) == Stored(ref="f-1")
     assert source.longest <= 4096
     assert bench.server.received > source.size
@@ -493,7 +493,7 @@ NESTED = ['{{"errors": {}}}', '{{"errors": {{"a": {}}}}}', '{{"code": {}}}', '{{
 
 @pytest.mark.parametrize("form", NESTED)
 def test_client_deeply_nested_json_is_handled(form):
-    """There is a depth that can be read and no longer shown."""
+    """At some depths, JSON can be parsed but not serialized."""
     for depth in range(sys.getrecursionlimit() - 120, sys.getrecursionlimit()):
         body = form.format("[" * depth + "]" * depth).encode()
         answer = Response(host="h", request_line="POST /x", status=400, body=body)

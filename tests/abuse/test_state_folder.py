@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 def daemon(tmp_path):
-    """A daemon whose server is not there."""
+    """A daemon whose server refuses connections."""
     made = DaemonProcess(tmp_path, "http://127.0.0.1:1", retry={"initial": "10ms", "max": "30ms"})
     made.write_settings()
     yield made
@@ -36,7 +36,7 @@ def test_state_folder_second_daemon_is_refused(daemon):
     (daemon.inbox / "a.jpg").write_bytes(random_bytes(1000))
     daemon.wait_for_counts(queued=2)
     assert daemon.terminate() == 0
-    assert run_command("once", "-c", daemon.config).code == 1  # its turn has come; the server is still not there
+    assert run_command("once", "-c", daemon.config).code == 1  # the lock is free; the server is still unreachable
 
 
 def cut_short(path):
@@ -59,7 +59,7 @@ def no_store(path):
 
 
 async def make_store(path):
-    """As a daemon that has ended leaves it."""
+    """Create the store of a daemon that has ended."""
     store = await JobStore.open(str(path), clock=time.time)
     remote = await store.register_remote("drive", "drive")
     found = [

@@ -145,6 +145,6 @@ async def rejecting_proxy(receiver):
 
 @pytest.fixture
 def free_port():
-    """A port that was free a moment ago."""
+    """Return a port that was free just now."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]

@@ -110,7 +110,7 @@ async def test_take_returns_bounded_batches():
 
 async def test_publish_without_listener_encodes_nothing():
     hub = Hub()
-    hub.publish("job", {"id": object()})  # json would refuse it
+    hub.publish("job", {"id": object()})  # json would reject it
     with hub.subscribe(["log"]), hub.subscribe(["progress"]):
         hub.publish("job", {"id": object()})
         assert [hub.wanted(kind) for kind in ("log", "progress", "job")] == [True, True, False]
@@ -145,7 +145,7 @@ async def test_closed_hub_delivers_remaining_events():
         assert await listener.next_batch() == b""
 
 
-# Over the socket.
+# Over the control socket.
 
 
 async def test_stream_delivers_published_event(server, daemon):
@@ -204,7 +204,7 @@ async def test_stream_slow_reader_loses_events_others_do_not(server, daemon):
     slow, quick = await Listener.connect(server), await Listener.connect(server)
     slow.pause()
     total, text = 400, "x" * 10_000
-    for number in range(total):  # 4 MB, far more than any buffer on the way
+    for number in range(total):  # 4 MB, more than all buffers together
         daemon.hub.publish("log", {"number": number, "event": text})
         await asyncio.sleep(0)
         if number % 20 == 19:

@@ -15,7 +15,7 @@ from tests.control.fake import job
 from tests.support.wait import wait_until
 
 LARGE = 4 * 1024 * 1024
-"""Bytes, far more than the kernel takes for a client."""
+"""Bytes, more than the kernel buffers for a client."""
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def server(daemon, tmp_path, monkeypatch):
 
 @contextmanager
 def asking(server, request, times=1):
-    """Send a request, again and again on the one connection, and read nothing."""
+    """Send a request ``times`` times on one connection, and read nothing."""
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(server.path)
         client.sendall(f"{request} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * times)
@@ -69,7 +69,7 @@ async def test_unread_event_stream_buffers_little(server, daemon, monkeypatch):
         assert 0 < handler.transport.get_write_buffer_size() < 40_000
 
 
-@pytest.mark.parametrize("size", [LARGE, 250_000])  # the second fits into what aiohttp hands over without waiting
+@pytest.mark.parametrize("size", [LARGE, 250_000])  # aiohttp writes the second one without waiting
 async def test_unread_response_is_aborted(server, daemon, size):
     daemon.listed = [job(detail="x" * size)]
     with asking(server, "GET /v1/jobs"):
@@ -84,7 +84,7 @@ async def test_pipelined_requests_without_reading_are_aborted(server):
 
 
 async def test_slow_reader_gets_complete_response(server, daemon):
-    """It takes longer than the limit, and reads a little within each."""
+    """The client needs longer than the limit, but reads something within each limit."""
     daemon.listed = [job(detail="x" * LARGE)]
     loop, raw = asyncio.get_running_loop(), b""
     with asking(server, "GET /v1/jobs") as client:
@@ -106,5 +106,5 @@ async def test_idle_event_stream_is_kept(server, daemon):
         raw, loop = b"", asyncio.get_running_loop()
         while len(raw) < 100_000:
             raw += await loop.sock_recv(client, 65_536)
-        await asyncio.sleep(3 * connection.STALL_TIMEOUT_SECONDS)  # nothing happens, and nothing waits for it
+        await asyncio.sleep(3 * connection.STALL_TIMEOUT_SECONDS)  # no event, and no unsent data
         assert daemon.hub.wanted("log")

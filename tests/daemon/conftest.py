@@ -32,7 +32,7 @@ async def http(harness):
 
 @pytest.fixture
 async def stopped(harness):
-    """A harness whose daemon is paused: it watches and queues, and uploads nothing."""
+    """A harness whose daemon is paused: it watches and queues, but uploads nothing."""
     await harness.start()
     await harness.service.stop(now=False)
     return harness

@@ -47,7 +47,7 @@ def answers(monkeypatch):
 
 @contextmanager
 def listening(harness):
-    """Collect what is logged."""
+    """Collect the logged events."""
     events = []
     silence = logs.recent.listen(events.append)
     try:
@@ -57,7 +57,7 @@ def listening(harness):
 
 
 async def uploaded(harness, *names, after="delete", **folder):
-    """Start a daemon and have these files uploaded; return what removes them."""
+    """Start a daemon and upload these files; return the task that removes them."""
     harness.settings["folders"][0] |= {"after_upload": after, **folder}
     await harness.start()
     for name in names:
@@ -76,7 +76,7 @@ async def detail(harness):
 
 
 async def set_content(harness, column, value):
-    """Change what the store keeps of all contents."""
+    """Set a column of all content records in the store."""
     await harness.daemon.runtime.store.database.write(
         lambda connection: connection.execute(update(contents), {column: value}) and None, lambda _: None
     )
@@ -85,7 +85,7 @@ async def set_content(harness, column, value):
 async def test_after_upload_deletes_once_every_server_has_file(harness, by_hand):
     harness.settings["folders"][0]["remote"] = ["drive", "ascii"]
     ascii_url = harness.settings["remotes"]["ascii"]["url"]
-    harness.settings["remotes"]["ascii"]["url"] = "http://127.0.0.1:1"  # nobody is there
+    harness.settings["remotes"]["ascii"]["url"] = "http://127.0.0.1:1"  # refuses connections
     after = await uploaded(harness, "a.jpg")
     await after.sweep()
     assert left(harness) == ["a.jpg"]
@@ -108,7 +108,7 @@ async def test_after_upload_move_keeps_relative_folders(harness, tmp_path):
     assert (tmp_path / "sent" / "sub" / "b.jpg").read_bytes() == random_bytes(1000, "sub/b.jpg")
 
 
-# The folder still selects it.
+# Files that the folder no longer selects.
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ async def test_after_upload_unselected_file_is_kept(harness, by_hand, change, wh
     assert why in await detail(harness)
 
 
-# Every remote has confirmed it.
+# Confirmations by the remotes.
 
 
 async def test_after_upload_fresh_proof_is_reused(harness, by_hand, answers):
@@ -140,7 +140,7 @@ async def test_after_upload_fresh_proof_is_reused(harness, by_hand, answers):
     await set_content(harness, "confirmed_at", 4e9)
     answers["asked"].clear()
     await after.sweep()
-    assert len(answers["asked"]) == 1  # of a time to come: somebody has set the clock
+    assert len(answers["asked"]) == 1  # the time is in the future: the clock was changed
     assert left(harness) == []
 
 
@@ -165,7 +165,7 @@ async def test_after_upload_old_proof_is_confirmed_first(harness, by_hand, answe
 
 
 async def test_after_upload_copy_of_earlier_terms_is_kept(harness, by_hand, answers):
-    """Else the server would drop the only copy when the earlier expiry has come."""
+    """The server will delete the copy at the earlier expiry."""
     harness.settings["remotes"]["drive"]["expired_at"] = "1d"
     after = await uploaded(harness, "a.jpg", after="keep")
     del harness.settings["remotes"]["drive"]["expired_at"]
@@ -218,7 +218,7 @@ async def test_after_upload_record_without_sha256_compares_key(harness, by_hand)
     assert left(harness) == ["a.jpg"]
 
 
-# Its bytes are those that were confirmed.
+# The file has the confirmed bytes.
 
 
 async def test_after_upload_same_fingerprint_other_bytes_is_uploaded(harness, by_hand):
@@ -246,7 +246,7 @@ async def has(harness, data):
 
 
 async def test_after_upload_changed_file_is_uploaded_then_moved(harness, tmp_path, by_hand):
-    """The sweep may come upon the changed file before the watch does."""
+    """The sweep can find the changed file before the watch reports it."""
     after = await uploaded(harness, "a.jpg", after={"move": str(tmp_path / "sent")}, settle="300ms")
     (harness.inbox / "a.jpg").write_bytes(b"after!")
     await after.sweep()
@@ -294,11 +294,11 @@ async def test_after_upload_undeletable_file_is_retried_with_backoff(harness, by
     assert left(harness) == []
 
 
-# The configuration that is in force.
+# Changes of the configuration.
 
 
 async def test_after_upload_reload_to_keep_deletes_nothing(harness, by_hand, monkeypatch):
-    """Nor in the midst of it: the file in progress is finished first."""
+    """During a sweep, only the removal in progress is completed."""
     after = await uploaded(harness, *(f"{number:03}.jpg" for number in range(60)))
     begun, go_on = threading.Event(), threading.Event()
     real = removal.remove
@@ -318,7 +318,7 @@ async def test_after_upload_reload_to_keep_deletes_nothing(harness, by_hand, mon
     go_on.set()
     await reloading
     count = len(left(harness))
-    assert count >= 59  # the one in progress was finished, or put back
+    assert count >= 59  # the removal in progress was completed or undone
     await sweeping
     await after.sweep()
     assert len(left(harness)) == count
@@ -330,7 +330,7 @@ async def recorded(harness, files):
 
 
 async def test_after_upload_suspension_cancels_confirmations(harness, by_hand, monkeypatch):
-    """A reload closes the clients of servers that go, the end closes all."""
+    """A shutdown closes the clients, so it must not wait for a confirmation."""
     after = await uploaded(harness, "a.jpg")
     await set_content(harness, "proof", Proof.NONE)
     asked = asyncio.Event()
@@ -463,12 +463,12 @@ async def test_after_upload_recovery_waits_for_offline_folder(harness, by_hand, 
         await after.sweep()
     assert [event["name"] for event in events if event["event"] == "file.removal_undone"] == ["a.jpg"]
     assert await store.pending_removals() == []
-    assert list(harness.inbox.iterdir()) == []  # it was uploaded, so it is deleted at once
+    assert list(harness.inbox.iterdir()) == []  # the sweep deletes it again, because it was uploaded
 
 
 @pytest.mark.parametrize("task", ["run", "heartbeat"])
 async def test_after_upload_task_failure_ends_daemon(harness, monkeypatch, task):
-    """Rather than that it only seems to work."""
+    """The daemon must not continue without one of its tasks."""
 
     async def die(self):
         raise ZeroDivisionError

@@ -14,7 +14,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 async def stopped(harness):
-    """A daemon that watches and queues, and uploads nothing."""
+    """A paused daemon: it watches and queues, but uploads nothing."""
     await harness.start()
     await harness.service.stop(now=False)
     return harness
@@ -141,7 +141,7 @@ async def test_control_service_cancel_skips_done_jobs(harness):
     await harness.wait_for_counts(queued=1)
     assert await harness.service.cancel([str(harness.inbox / name) for name in ("a.jpg", "b.jpg")]) == 1
     assert await harness.counts() == {"queued": 0, "uploading": 0, "waiting": 0, "done": 1, "failed": 0, "skipped": 1}
-    assert await harness.service.retry(None) == 0  # all that failed; this one was somebody's wish
+    assert await harness.service.retry(None) == 0  # None retries failed jobs, not cancelled ones
     assert await harness.service.retry([str(harness.inbox / "b.jpg")]) == 1
     await harness.service.start()
     await harness.wait_for_counts(done=2)

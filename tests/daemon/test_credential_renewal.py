@@ -216,7 +216,7 @@ async def test_renewal_new_token_is_redacted_in_log(harness, tmp_path):
     talks_to(harness, harness.url, token_file="drive.token")
     harness.settings["logging"] = {"file": "syncd.log", "format": "json"}
     await harness.start()
-    await harness.reload()  # which opens the log file, in a test that starts no process
+    await harness.reload()  # opens the log file, as the start of a process does
     file.write_text(NEW)
     assert await harness.daemon.renewal.check() == ["remote drive: token_file renewed"]
     credential_renewal.log.info("asked", header=f"Bearer {NEW}")

@@ -183,7 +183,7 @@ async def test_dashboard_upload_leftovers_are_removed_at_start(harness):
     other = harness.inbox / ".syncd-drop-of-mine.part"
     other.write_bytes(b"mine")
     held = PartialUpload(str(harness.inbox), ".syncd-drop-00000000000000ff.part")
-    held.begin(5)  # another daemon's, on its way
+    held.begin(5)  # an upload in progress of another daemon
     await harness.start()
     await wait_until(lambda: not left.exists())
     assert there(harness) == [".syncd-drop-00000000000000ff.part", other.name]
@@ -245,7 +245,7 @@ async def test_save_upload_full_disk_raises_error(small_disk):
         await dropping(2 * 1024 * 1024)
     (small_disk / "other").write_bytes(bytes(300_000))
     piece = bytes(100_000)
-    with pytest.raises(DiskFullError, match="the disk is full"):  # another writer was faster
+    with pytest.raises(DiskFullError, match="the disk is full"):  # another program has used the space
         await dropping(700_000, *[piece] * 20)
     assert os.listdir(small_disk) == ["other"]
     assert await dropping(300_000, *[piece] * 3) == "a.jpg"

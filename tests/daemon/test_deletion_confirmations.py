@@ -30,14 +30,14 @@ from tests.support.wait import wait_until
 DATA = b"ascii art " * 1000
 ACTIONS = ("keep", "delete", "move")
 AT_ONCE = 16
-"""Answers that one daemon meets, each in three folders."""
+"""Cases in one daemon, each with three folders."""
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "confirmations.md"
 BEGIN, END = "<!-- answers: begin -->\n", "<!-- answers: end -->\n"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """An answer to the upload, and what the server says when it is asked for the file."""
+    """A response to the upload, and to the later request for the file."""
 
     upload: UploadCase
     read: Presence
@@ -141,7 +141,7 @@ async def outcomes(group, base):
 
 
 async def at_rest(service, count):
-    """Return the state of each job by its remote, when each has been tried once at least."""
+    """Return the jobs' states by remote when each job was tried at least once, else None."""
     status = await service.status()
     away = {remote["name"] for remote in status["remotes"] if remote["state"] != "online"}
     jobs = (await service.jobs(JobQuery(limit=1000)))["jobs"]
@@ -174,7 +174,7 @@ def outcome(state, becomes):
 
 
 def table(found):
-    """Return the table in Markdown: answers with the same outcomes stand in one row."""
+    """Return the table in Markdown: responses with the same outcomes share a row."""
     cells = defaultdict(dict)
     for case, action, state, becomes in found:
         if action == "delete":

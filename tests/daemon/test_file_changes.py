@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="leases are Linu
 
 
 async def hashed(harness):
-    """Wait until the contents of all that was cancelled are known."""
+    """Wait until all cancelled files are hashed."""
 
     async def none_left():
         return not await harness.daemon.runtime.store.cancelled_unhashed()
@@ -85,7 +85,7 @@ async def test_cancelled_job_survives_rename(harness):
     await cancelled(harness)
     (harness.inbox / "private.jpg").rename(harness.inbox / "other.jpg")
     (job,) = await harness.wait_for_states("other.jpg", "skipped")
-    assert len(job["history"]) == 2  # it is the same job: nothing was read or asked
+    assert len(job["history"]) == 2  # the same job, without a read or a request
     await stays_cancelled(harness, "other.jpg")
 
 

@@ -11,6 +11,6 @@ async def test_folders_state_folder_inside_is_excluded(harness):
     await harness.start()
     (previews / "b.webp").write_bytes(random_bytes(2000))
     (harness.inbox / "state").mkdir()
-    (harness.inbox / "state" / "c.webp").write_bytes(random_bytes(3000))  # another of that name is a folder like any
+    (harness.inbox / "state" / "c.webp").write_bytes(random_bytes(3000))  # another folder named state is not excluded
     await harness.wait_for_counts(done=1)
     assert [job["path"] for job in await harness.jobs()] == [str(harness.inbox / "state" / "c.webp")]

@@ -1,4 +1,4 @@
-"""Previews and originals of a real daemon, over its socket, as a page asks for them."""
+"""Previews and originals of a real daemon, requested as the dashboard does."""
 
 import io
 import os

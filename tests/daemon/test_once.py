@@ -67,7 +67,7 @@ async def test_once_unreachable_server_delays_no_other(harness):
 
 @pytest.fixture
 async def refusing(tmp_path, monkeypatch):
-    """A server that answers every call with one status, 403 if nothing else is said."""
+    """A server that responds to every call with the same status, 403 by default."""
 
     async def answer(request):
         await request.read()
@@ -98,7 +98,7 @@ async def test_once_rejected_file_stays_failed(refusing):
     assert "no, and no again" in problem.detail
     posts = refusing.posts
     assert (await run(refusing)).failed == 1
-    assert refusing.posts == posts  # it needs a person, not another try
+    assert refusing.posts == posts  # only a user can retry it
 
 
 async def test_once_transient_failure_is_left_for_next_pass(refusing):
@@ -141,7 +141,7 @@ async def test_once_attempt_at_summary_is_stopped_first(refusing, monkeypatch, s
 
 
 async def test_once_changing_file_is_left_for_next_pass(harness, monkeypatch):
-    """Each time it is hashed it is another one."""
+    """The file changes during each hash."""
     path = harness.inbox / "busy.jpg"
     path.write_bytes(random_bytes(1000))
     (harness.inbox / "calm.jpg").write_bytes(random_bytes(2000))

@@ -60,11 +60,11 @@ async def test_reload_removed_folder_returns_without_resending(harness):
     harness.settings["folders"].append(away)
     await harness.reload()
     await harness.wait_for_counts(done=3)
-    assert (await harness.counters())["files"] == before["files"] + 1  # c, and not b again
+    assert (await harness.counters())["files"] == before["files"] + 1  # c was sent, b was not sent again
 
 
 async def test_reload_unchanged_remote_keeps_uploading(harness):
-    """While the other remote, the folder's own settings and the bandwidth change."""
+    """Another remote, the folder's settings and the bandwidth change."""
     harness.settings["folders"][0]["remote"] = ["drive", "ascii"]
     harness.settings["scheduler"]["bandwidth"] = "2MiB/s"
     await harness.start()
@@ -176,7 +176,7 @@ async def test_reload_removed_remote_keeps_its_queue(harness):
     drive = harness.settings["remotes"].pop("drive")
     harness.settings["folders"][0]["remote"] = ["ascii"]
     await harness.reload()
-    await harness.wait_for_counts(queued=5)  # those for the other remote
+    await harness.wait_for_counts(queued=5)  # the jobs of the other remote
     harness.settings["remotes"]["drive"] = drive
     harness.settings["folders"][0]["remote"] = ["ascii", "drive"]
     await harness.reload()
@@ -186,7 +186,7 @@ async def test_reload_removed_remote_keeps_its_queue(harness):
 
 
 async def test_reload_status_responds_during_remote_removal(harness):
-    """Its last chunks are on their way, for seconds maybe, and people look on."""
+    """The removed remote's last chunks may need seconds; the status must respond."""
     harness.settings["scheduler"]["bandwidth"] = "100KiB/s"
     harness.settings["remotes"]["more"] = harness.multipart(pool_id="00000000-0000-0000-0000-000000000001")
     await harness.start()
@@ -259,7 +259,7 @@ async def test_reload_invalid_configuration_changes_nothing(harness, broken):
     assert harness.daemon.runtime.config is before
     (harness.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await harness.wait_for_counts(done=1)
-    if broken == "log file":  # mended, it is taken over as a whole
+    if broken == "log file":  # after the correction, all changes apply
         del harness.settings["logging"]
         assert await harness.reload() == [f"folder {harness.inbox}"]
 
@@ -365,7 +365,7 @@ async def test_reload_wrong_former_url_does_no_harm(harness):
 
 
 async def test_reload_wrong_former_url_deletes_nothing(harness):
-    """Not even what the old server has confirmed a moment ago."""
+    """A file is kept even if the old server has just confirmed it."""
     harness.settings["remotes"] = {"drive": (drive := harness.multipart())}
     await harness.start()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(10_000, "a"))
@@ -395,7 +395,7 @@ async def test_reload_remotes_with_own_tokens_are_distinct(harness):
 
 
 async def test_reload_excluded_changed_file_is_skipped(harness):
-    """The watch does not look at it any more: it would be tried again for ever."""
+    """The watch no longer checks the file, so the job would be retried forever."""
     await harness.start()
     await harness.service.stop(now=True)
     path = harness.inbox / "a.jpg"

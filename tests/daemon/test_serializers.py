@@ -73,7 +73,7 @@ async def test_limits_invalid_values_change_nothing(harness, limits):
 
 @pytest.mark.parametrize("by", ["hand", "reload"])
 async def test_limits_change_interrupts_no_request(harness, by):
-    """From a crawl, one request at a time, to as fast as it goes, in the middle of a file."""
+    """The limits change from one slow request to no limit in the middle of a file."""
     harness.settings["scheduler"] |= {"concurrency": 1, "bandwidth": "100KiB/s"}
     harness.settings["remotes"]["drive"]["chunk_size"] = "1MiB"
     await harness.start()
@@ -81,7 +81,7 @@ async def test_limits_change_interrupts_no_request(harness, by):
     for number in range(3):
         (harness.inbox / f"{number}.jpg").write_bytes(random_bytes(3 * MIB, number))
     await wait_until(lambda: harness.daemon.runtime.bandwidth_limiter.meter.total > 0)
-    async with asyncio.timeout(20):  # at the old pace it would take a minute and a half
+    async with asyncio.timeout(20):  # with the old limit, 90 s
         if by == "hand":
             await harness.service.limit(Limits(concurrency=8, bandwidth="unlimited"))
         else:
@@ -106,7 +106,7 @@ async def test_limits_retry_applies_to_existing_remotes(harness):
 
 @pytest.mark.unix
 async def test_timetable_uses_current_time_zone(harness, monkeypatch):
-    """Eight hours further east the span in which nothing is sent is over."""
+    """Eight hours further east, the span without bandwidth is over."""
     monkeypatch.setenv("TZ", "UTC0")
     time.tzset()
     hour = datetime.now(UTC).hour

@@ -19,7 +19,7 @@ def often(monkeypatch):
 
 
 def others(harness):
-    """Return who watches the inbox, as another daemon sees it."""
+    """Return the watchers of the inbox that another daemon sees."""
     return watchers.other_watchers(os.stat(harness.inbox), None)
 
 
@@ -62,7 +62,7 @@ def _number(path):
 
 
 async def test_shared_folder_replaced_directory_is_announced(harness):
-    """Without a moment in which there is none."""
+    """The folder exists all the time: a rename replaces it."""
     harness.inbox.rmdir()
     for name in ("one", "two"):
         (harness.folder / name).mkdir()

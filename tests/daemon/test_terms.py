@@ -14,7 +14,7 @@ MIB = 1024 * 1024
 
 
 async def known(harness):
-    """Return what the store has of the contents: how they were stored, and whether they end."""
+    """Return the terms of the stored contents, and whether they expire."""
     store, (remote_id,) = harness.daemon.runtime.store, harness.daemon.runtime.remote_ids.values()
     records = [await stored_content(store, remote_id, job["key"]) for job in await jobs(harness)]
     return {(record.terms, record.expires) for record in records}

@@ -21,7 +21,7 @@ from syncd.dashboard.static_files import Page
 from tests.dashboard.conftest import running_dashboard
 from tests.support.wait import wait_until
 
-# The way in.
+# Login.
 
 
 async def test_login_ticket_sets_cookie_with_full_access(anonymous_client, logged_in_client):
@@ -203,7 +203,7 @@ async def test_cross_site_link_is_allowed_but_not_read(logged_in_client, daemon,
 
 @pytest.mark.parametrize(("peer", "status"), [("127.0.0.1", 421), ("::1", 421), ("192.0.2.1", 403), ("::2", 403)])
 async def test_remote_peer_is_rejected(peer, status):
-    """The first rule; a local client passes it and fails the check of ``Host``."""
+    """The peer address is checked first; a local client fails only the check of ``Host``."""
 
     class Transport(asyncio.Transport):
         def get_extra_info(self, name, default=None):
@@ -224,7 +224,7 @@ async def test_rejection_reveals_no_credentials(anonymous_client):
             assert "wr0ng" not in text
 
 
-# What each answer says.
+# Responses.
 
 TRICKS = [
     "/static/../auth.py",
@@ -298,7 +298,7 @@ async def test_every_response_has_security_headers(logged_in_client, method, pat
         assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-# Many, slow, huge.
+# Limits.
 
 
 async def test_server_fifty_event_streams_receive_events(logged_in_client, daemon):
@@ -342,7 +342,7 @@ async def test_unread_connection_is_closed(daemon, tmp_path, monkeypatch):
 
 
 async def test_slow_request_head_times_out(daemon, tmp_path, monkeypatch):
-    """Each byte comes soon after the last, and the whole never would."""
+    """Each byte arrives in time, but the request head never ends."""
     monkeypatch.setattr(server_module, "IDLE_TIMEOUT_SECONDS", 0.3)
     async with running_dashboard(daemon, tmp_path) as dashboard, asyncio.timeout(10):
         reader, writer = await asyncio.open_connection("127.0.0.1", URL(dashboard.url).port)
@@ -369,7 +369,7 @@ async def test_large_request_head_is_rejected(dashboard, head):
 
 
 async def say(dashboard, raw):
-    """Send raw bytes; return the start of what comes back."""
+    """Send raw bytes; return the start of the response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", URL(dashboard.url).port)
     try:
         writer.write(raw.encode())
@@ -384,7 +384,7 @@ def status_of(answer):
     return int(answer.split(b" ", 2)[1])
 
 
-# Where it can't be.
+# Failures to start.
 
 
 async def test_port_in_use_is_logged(daemon, tmp_path):

@@ -36,9 +36,9 @@ def test_coarse_times_rewrite_in_same_tick_is_uploaded(daemon, receiver, granula
     daemon.start()
     path = daemon.inbox / "a.jpg"
     for round_ in range(2):
-        time.sleep(granularity - time.time() % granularity)  # the beginning of a tick
+        time.sleep(granularity - time.time() % granularity)  # the start of a tick
         path.write_bytes(random_bytes(50_000, f"{round_} first"))
-        time.sleep(0.5)  # long enough for it to be hashed, if nobody waits for the tick to be over
+        time.sleep(0.5)  # long enough to hash it, unless the daemon waits for the end of the tick
         with path.open("r+b") as file:
             file.write(random_bytes(50_000, f"{round_} second"))
         wait_until_sync(lambda: all_are(daemon, receiver, path.read_bytes()), "the second content is on both servers")

@@ -1,4 +1,4 @@
-"""The control socket of a real daemon, and what the commands say when it is gone."""
+"""The control socket of a real daemon, and the commands' output without it."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ def command(daemon, *arguments):
 def test_control_socket_removed_is_restored(daemon):
     daemon.start()
     pid, path = daemon.child.pid, daemon.state / "control.sock"
-    os.kill(pid, signal.SIGSTOP)  # so that it does not make a new one before the commands have looked
+    os.kill(pid, signal.SIGSTOP)  # so that the daemon does not recreate it before the commands run
     path.unlink()
     code, output = command(daemon, "ctl", "status")
     assert code == 69

@@ -1,4 +1,4 @@
-"""A real daemon, a real upload, and one who listens to it."""
+"""The events of a real daemon during an upload."""
 
 import json
 import socket
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.e2e
 
 
 def ask(daemon, path):
-    """GET from the control socket; returns status and body."""
+    """Send a GET request to the control socket; return status and body."""
     with closing(socket.socket(socket.AF_UNIX)) as connection:
         connection.settimeout(30)
         connection.connect(str(daemon.state / "control.sock"))

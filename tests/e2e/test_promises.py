@@ -18,7 +18,7 @@ MIB = 1024 * 1024
 
 
 def _sizes():
-    """300 sizes: mostly photographs' thumbnails, some photographs, some odd ones, one giant."""
+    """Return 300 sizes: mostly small files, boundary sizes, and some large files."""
     rng = random.Random(7)
     odd = [1, 2, 3, 4095, 4096, 4097, 36 * 1024, MIB - 1, MIB, MIB + 1, 5 * MIB, 5 * MIB + 1, 21 * MIB, 60 * MIB]
     return odd + [rng.randrange(1, 120_000) for _ in range(300 - 4 - len(odd))]
@@ -170,7 +170,7 @@ def test_daemon_killed_resends_only_unacknowledged_chunks(daemon, receiver):
     daemon.wait_for_counts(done=2)
     whole = 60 + -(-60 * MIB * 4 // 3 // (256 * 1024))  # chunks of both remotes
     sent_again = receiver.chunk_requests() - before
-    # The multipart server tells on its own what it has, so those that it took and could not acknowledge are saved too.
+    # The multipart server lists the chunks it has, so chunks without an acknowledgement are not sent again either.
     assert whole - before <= sent_again <= whole - sum(acknowledged.values())
     for job in daemon.jobs("done"):
         assert receiver.content(job) == data
@@ -187,7 +187,7 @@ def test_upload_file_rewritten_meanwhile_is_consistent(daemon, receiver):
     for state in states[1:]:
         sent = receiver.counters()["bytes"]
         wait_until_sync(lambda sent=sent: receiver.counters()["bytes"] > sent + 5 * MIB, "the upload is under way")
-        with path.open("r+b") as file:  # in place, as an editor does that has no mercy
+        with path.open("r+b") as file:  # in place, without a temporary file
             for start in range(0, len(state), MIB):
                 file.write(state[start : start + MIB])
                 file.flush()
@@ -197,7 +197,7 @@ def test_upload_file_rewritten_meanwhile_is_consistent(daemon, receiver):
         return all(job["state"] == "done" and receiver.content(job) == states[-1] for job in jobs)
 
     wait_until_sync(last_state_arrived, "the last state is there")
-    # Whatever else the server took in on the way must be a state that the file had, too.
+    # Every other file on the server must be an earlier state of this file.
     _only_real_states(receiver, states)
     assert daemon.terminate() == 0
 
@@ -230,7 +230,7 @@ def test_pause_survives_restart_and_resume_uploads_all(daemon, receiver):
     status = daemon.client.status()
     assert status["state"] == "stopped"
     assert status["jobs"]["uploading"] == 0
-    assert receiver.counters()["requests"] <= quiet + 2  # only these questions
+    assert receiver.counters()["requests"] <= quiet + 2  # the requests of the start
     daemon.client.start()
     daemon.wait_for_counts(done=2 * 18)
     for job in daemon.jobs("done"):

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 
 
 def fill(daemon, receiver, prefix):
-    """Drop some files and wait until all that were ever dropped are done."""
+    """Create some files and wait until all files are uploaded."""
     for number in range(5):
         (daemon.inbox / f"{prefix}{number}.jpg").write_bytes(f"{prefix} {number} ".encode() * 1000)
     daemon.wait_for_counts(done=2 * len(list(daemon.inbox.iterdir())))
@@ -69,7 +69,7 @@ def test_store_file_replaced_is_not_written(daemon, receiver, tmp_path):
     until_blocked(daemon)
     assert daemon.terminate() == 0
     assert store.read_bytes() == before
-    daemon.start()  # goes on with what is there now, and finds out what the server has
+    daemon.start()  # continues with the other store and asks the server for known contents
     daemon.wait_for_counts(done=22)
     daemon.terminate()
 

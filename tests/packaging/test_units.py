@@ -1,4 +1,4 @@
-"""The units of the system service: what they grant, and that the sandbox stays tight."""
+"""The units of the system service: granted capabilities, and a strict sandbox."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ def test_unit_grants_cap_lease_only(name):
     lines = (UNITS / name).read_text().splitlines()
     assert "CapabilityBoundingSet=CAP_LEASE" in lines
     assert "AmbientCapabilities=CAP_LEASE" in lines
-    assert "PrivateUsers=no" in lines  # the kernel asks for the capability outside of any user namespace
+    assert "PrivateUsers=no" in lines  # the kernel checks the capability in the initial user namespace
 
 
 @pytest.mark.e2e

@@ -1,4 +1,4 @@
-"""The tests that run on Windows exist: a renamed one must not be forgotten."""
+"""The tests selected for Windows exist: a renamed file must be renamed there too."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The structure of syncd.platform: equal interfaces, few tests of the system elsewhere."""
+"""The structure of syncd.platform: equal interfaces, few platform checks elsewhere."""
 
 import ast
 import pathlib

@@ -60,7 +60,7 @@ def manager(machine: Machine) -> Manager:
 
 
 def install(root: Path, machine: Machine, *, now: bool = True) -> list[str]:
-    (root / "var/spool/syncd").mkdir(parents=True, exist_ok=True)  # what tmpfiles would make
+    (root / "var/spool/syncd").mkdir(parents=True, exist_ok=True)  # systemd-tmpfiles creates these folders
     (root / "etc/syncd").mkdir(parents=True, exist_ok=True)
     steps = installation.install(unit_files.for_system(root), manager(machine), program="/opt/s", now=now, root=root)
     return take(steps)

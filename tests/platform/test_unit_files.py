@@ -43,7 +43,7 @@ def test_systemd_accepts_unit(name: str, tmp_path: Path) -> None:
 @pytest.mark.e2e
 @needs_analyze
 def test_systemd_accepts_every_drop_in_example(tmp_path: Path) -> None:
-    """Except the keys that need a later systemd, as the comment above them says."""
+    """Unknown keys are allowed only if the comment above them names a later systemd."""
     (tmp_path / "syncd.service").write_text(
         unit_files.unit("syncd.service", "/bin/true").replace("Documentation=", "#")
     )
@@ -51,7 +51,7 @@ def test_systemd_accepts_every_drop_in_example(tmp_path: Path) -> None:
     drop_in.parent.mkdir()
     example = unit_files.text("local.conf.example")
     drop_in.write_text(re.sub(r"(?m)^#(?=[A-Z][A-Za-z]+=)", "", example))
-    assert len(settings("local.conf.example")) == 2  # the sections: all else is for people to choose
+    assert len(settings("local.conf.example")) == 2  # only the sections are active; all keys are commented out
     path = {**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"}
     command = ["systemd-analyze", "verify", tmp_path / "syncd.service"]
     stderr = subprocess.run(command, env=path, capture_output=True, text=True, check=False).stderr

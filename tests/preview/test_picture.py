@@ -133,7 +133,7 @@ def test_render_harmful_file_gives_one_line_reason(name):
 def test_render_too_many_pixels_is_rejected():
     with pytest.raises(NoPreviewError, match="more than 128 megapixels"):
         render(io.BytesIO(png(12_800, 10_001)), 320)
-    with pytest.raises(NoPreviewError, match="broken"):  # it is within the limit, and its pixels are missing
+    with pytest.raises(NoPreviewError, match="broken"):  # the size is within the limit, but the pixels are missing
         render(io.BytesIO(png(12_800, 10_000)), 320)
 
 

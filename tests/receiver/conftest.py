@@ -33,7 +33,7 @@ class Response:
 
 
 class ReceiverClient:
-    """The documented calls of both APIs, by hand."""
+    """An HTTP client for the documented calls of both APIs."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self.url = url

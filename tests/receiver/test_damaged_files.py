@@ -20,7 +20,7 @@ DIGEST = hashlib.sha256(DATA).hexdigest()
 
 @pytest.fixture
 async def post(tmp_path):
-    """Send JSON or a form; returns status and JSON, or None."""
+    """Send JSON or a form; return the status and the JSON body, or None."""
     runner = web.AppRunner(make_app(Settings(folder=str(tmp_path))), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -34,7 +34,7 @@ async def send_direct(client: ReceiverClient, terms: dict[str, str]) -> Response
 
 
 async def send_chunks(client: ReceiverClient, terms: dict[str, str]) -> Response:
-    """Send it as one does who began before it was here."""
+    """Send the chunks of an upload that began before the file was stored."""
     task = await client.task(DATA, 100, **terms)
     for index, piece in enumerate(split_chunks(DATA, 100)):
         assert (await client.chunk(task, index, piece)).status == 200
@@ -164,7 +164,7 @@ async def test_expiry_full_disk_is_not_confirmed(
 
 
 async def test_expiry_is_extended_before_verification(client: ReceiverClient, clock: OffsetClock, monkeypatch) -> None:
-    """A large file takes its time to be read before *create* says that it is here."""
+    """The expiry passes while *create* verifies the file."""
     await send_direct(client, expiring_in(clock, 1))
     has_digest = file_io.has_digest
 
@@ -181,7 +181,7 @@ async def test_expiry_is_extended_before_verification(client: ReceiverClient, cl
 async def test_file_expiring_before_extension_is_sent_again(
     client: ReceiverClient, clock: OffsetClock, folder: Path, monkeypatch, again: Again
 ) -> None:
-    """The file goes after it was looked up, and before its new expiry is in place."""
+    """The file expires between its lookup and the write of the new expiry."""
     await send_direct(client, expiring_in(clock, 1))
     create = file_io.create
 

@@ -17,7 +17,7 @@ MACHINE = socket.gethostname().lower()
 
 
 def named(client: ReceiverClient, host: str) -> dict[str, str]:
-    """Return the headers of a call by this name; `PORT` stands for the receiver's."""
+    """Return the headers for this host name; `PORT` is replaced by the receiver's port."""
     return {"Host": host.replace("PORT", str(URL(client.url).port))}
 
 
@@ -27,7 +27,7 @@ async def ask(client: ReceiverClient, host: str, **headers: str) -> Response:
 
 @pytest.fixture
 async def serving_at(tmp_path: Path):
-    """Start a receiver that listens at an address; return a client of it by 127.0.0.1."""
+    """Start a receiver that listens at an address; return a client that uses 127.0.0.1."""
     stop, ended = asyncio.Event(), []
     session = aiohttp.ClientSession()
 
@@ -74,7 +74,7 @@ async def test_own_host_name_is_accepted(client: ReceiverClient, host: str) -> N
 @pytest.mark.parametrize("host", FOREIGN)
 @pytest.mark.parametrize("path", ["/image", "/api/files/upload/create"])
 async def test_foreign_host_name_is_rejected(client: ReceiverClient, folder: Path, host: str, path: str) -> None:
-    """DNS rebinding: the page and its requests are of one origin then, only the name tells."""
+    """DNS rebinding: page and requests have one origin, so only the host name shows it."""
     before = tree(folder)
     host = named(client, host)["Host"]
     same = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
@@ -147,7 +147,7 @@ FROM_ELSEWHERE = [
 
 @pytest.mark.parametrize("headers", FROM_ELSEWHERE)
 async def test_cross_site_request_is_rejected(client: ReceiverClient, folder: Path, headers) -> None:
-    """A form with a file needs no leave of the server that it is sent to."""
+    """A browser sends a form with a file to another site without asking that site."""
     headers = {name: value.replace("PORT", str(URL(client.url).port)) for name, value in headers.items()}
     headers |= named(client, "localhost:PORT")
     form = aiohttp.FormData()
@@ -174,7 +174,7 @@ async def test_same_origin_or_typed_address_is_accepted(client: ReceiverClient, 
 
 
 async def test_token_makes_any_host_name_valid(start: Start) -> None:
-    """No page can send the token, and behind a proxy the names are the proxy's."""
+    """No foreign page knows the token; behind a proxy, the host name is the proxy's."""
     client = await start(token="s3cret", headers={"Authorization": "Bearer s3cret"})
     answer = await ask(client, "photos.example", **{"Origin": "https://photos.example", "Sec-Fetch-Site": "same-site"})
     assert answer.status == 200

@@ -80,7 +80,7 @@ async def test_concurrent_same_chunk_one_gets_201(client: ReceiverClient, monkey
     def slowly(*paths: str, **chunk) -> bool:
         writing.append(chunk)
         most.append(len(writing))
-        time.sleep(0.002)  # so that two at once would meet
+        time.sleep(0.002)  # so that concurrent writes would overlap
         try:
             return write_chunk(*paths, **chunk)
         finally:

@@ -29,7 +29,7 @@ VALUES = st.recursive(
 
 
 def payloads(good: dict[str, object]) -> st.SearchStrategy[object]:
-    """A right payload with some of its fields replaced or left out, or anything at all."""
+    """Generate a valid payload, one with fields replaced or omitted, or any JSON value."""
     spoilt = st.fixed_dictionaries({}, optional={name: st.just(value) | VALUES for name, value in good.items()})
     return st.just(good) | spoilt | spoilt.map(lambda some: good | some) | VALUES
 
@@ -66,7 +66,7 @@ async def check(client: ReceiverClient, path: str, payload: object, allowed: set
 
 @pytest.fixture
 def loop_and_client(tmp_path: Path):
-    """A receiver on a loop of the test's own: Hypothesis calls plain functions."""
+    """A receiver and its event loop, because Hypothesis calls synchronous functions."""
     with asyncio.Runner() as runner:
         stop = asyncio.Event()
 

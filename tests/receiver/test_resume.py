@@ -11,11 +11,11 @@ from syncd.receiver.upload import MAX_LISTED_CHUNKS, list_chunks
 from tests.receiver.conftest import Start, sha256
 from tests.support.data import random_bytes
 
-READABLE = 1024 * 1024  # bytes of an answer that a client keeps
+READABLE = 1024 * 1024  # the longest response that a client reads, in bytes
 
 
 def read_chunks(document: dict) -> list[int] | None:
-    """Return the chunks that an answer lists in either way."""
+    """Return the chunks that a response lists, as indices or as ranges."""
     if "uploaded_ranges" in document:
         assert "uploaded_chunks" not in document
         return [index for first, last in document["uploaded_ranges"] for index in range(first, last + 1)]

@@ -1,4 +1,4 @@
-"""Meetings that plain HTTP can't bring about on purpose."""
+"""Races between calls of the store that HTTP requests cannot produce reliably."""
 
 import asyncio
 import threading

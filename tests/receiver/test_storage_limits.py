@@ -45,7 +45,7 @@ async def send_image(client: ReceiverClient, text: str) -> Response:
 
 
 async def refusal(answer: Response) -> str:
-    """Return the message of a 507, in the shape of either API."""
+    """Return the message of a 507 response of either API."""
     assert answer.status == 507, answer.body
     body = await answer.json()
     assert body["code"] in ("507", "QUOTA_REACHED", "STORAGE_FULL")
@@ -53,7 +53,7 @@ async def refusal(answer: Response) -> str:
 
 
 def stored(folder: Path) -> int:
-    """Return the bytes of all content, that of unfinished uploads in full."""
+    """Return the stored bytes; unfinished uploads count with their full size."""
     return sum(path.stat().st_size for path in folder.rglob("data"))
 
 
@@ -83,7 +83,7 @@ async def test_quota_counts_all_content_of_both_apis(start: Start, folder: Path)
 
 
 async def test_accepted_upload_can_finish(start: Start) -> None:
-    """Its bytes have their place from the start, whatever others send meanwhile."""
+    """The space of an upload is reserved when it starts."""
     client = await start(quota=3 * KB)
     data = data_of(1, 2 * KB)
     task = await client.task(data, KB)
@@ -141,17 +141,17 @@ async def test_dropped_upload_frees_quota(start: Start, clock: OffsetClock, fold
     assert (await client.image_chunk(sha256(text_of(3).encode()), 0, text_of(4))).status == 400
     assert await is_free()
 
-    # the same content twice at once
+    # concurrent uploads of the same content
     tasks = [await client.task(data_of(5), KB) for _ in range(3)]
     for task in tasks:
         await client.chunk(task, 0, data_of(5))
     assert {(await client.complete(task)).status for task in tasks} == {200}
     assert await used(client) == stored(folder) == KB
     (folder / "files/finished" / sha256(data_of(5)) / "data").write_bytes(bytes(KB))
-    assert (await (await client.create(data_of(5))).json())["file_exists"] is False  # it was damaged
+    assert (await (await client.create(data_of(5))).json())["file_exists"] is False  # the stored copy is damaged
     assert await used(client) == stored(folder) == KB
 
-    # an upload that rests, and a file that expires
+    # an abandoned upload and a file that expires
     moment = datetime.fromtimestamp(clock() + 3000, UTC).isoformat()
     assert (await send_direct(client, data_of(6), expired_at=moment)).status == 200
     clock.offset = 4000
@@ -214,7 +214,7 @@ async def test_used_space_equals_stored_size_after_any_calls(
 
 @pytest.fixture
 def free(monkeypatch):
-    """Set how much of the disk is free: `free[0]` of 1000 GiB."""
+    """Set the free disk space: `free[0]` bytes of 1000 GiB."""
     free_bytes = [100 * GIB]
 
     def usage(_: str) -> Disk:
@@ -240,7 +240,7 @@ async def test_reserve_applies_to_both_apis(start: Start, free, folder: Path) ->
     ):
         message = await refusal(answer)
         assert f"the reserve of {GIB} bytes of disk space (--reserve): {free[0]} bytes are free." in message
-    assert stored(folder) == 4 * KB  # only what had begun
+    assert stored(folder) == 4 * KB  # only the uploads that had started
     free[0] += 1
     for index, piece in enumerate(split_chunks(data, KB)):
         assert (await client.chunk(task, index, piece)).status == 200
@@ -299,7 +299,7 @@ def small_disk(tmp_path: Path):
 @pytest.mark.e2e
 @pytest.mark.unix
 async def test_small_disk_is_filled_to_its_reserve(start: Start, small_disk: Path) -> None:
-    """A real file system, and uploads at once."""
+    """Concurrent uploads to a real file system."""
     client = await start(folder=str(small_disk), reserve=2 * MIB)
     answers = await asyncio.gather(*(send_direct(client, data_of(number, 200_000)) for number in range(20)))
     statuses = [answer.status for answer in answers]

@@ -15,7 +15,7 @@ TIME = 1_600_000_000_123_456_700
 
 
 class RecoveryHarness:
-    """The folder ``inbox``, its configuration, and the receiver's own folder behind it."""
+    """The folder ``inbox``, its configuration, and the receiver with its folder."""
 
     def __init__(self, folder, receiver):
         self.folder = folder
@@ -26,7 +26,7 @@ class RecoveryHarness:
         self.settings = base_settings(receiver.url)
 
     def write(self, name, data, at=TIME):
-        """Put a file into the folder; ``name`` may be bytes."""
+        """Write a file into the folder; ``name`` may be bytes."""
         path = os.path.join(os.fsencode(self.inbox), os.fsencode(name))
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
@@ -47,7 +47,7 @@ class RecoveryHarness:
         return done
 
     def stored(self, remote, data):
-        """Return the folder in which the receiver keeps what it has of ``data``."""
+        """Return the receiver's folder for the content ``data``."""
         if remote == "ascii" and not data.isascii():
             data = base64.urlsafe_b64encode(data)
         kind = "files" if remote == "drive" else "images"
@@ -68,7 +68,7 @@ class RecoveryHarness:
             return store.execute(statement, values).fetchall()
 
     def tree(self, folder):
-        """Return all files below ``folder``: name → bytes and time."""
+        """Return all files below ``folder``: a mapping of name to (bytes, mtime in ns)."""
         found = {}
         root = os.fsencode(folder)
         for at, _, names in os.walk(root):

@@ -25,7 +25,7 @@ async def test_compare_md5_collision_is_different(sent, sha256, verdict):
     )
 
     async def fetch(begin):
-        begin()(b"half")  # a try that broke off counts for nothing
+        begin()(b"half")  # an interrupted download is discarded
         take = begin()
         assert take(sent[:3])
         assert take(sent[3:])

@@ -1,4 +1,4 @@
-"""``syncd restore`` against real receivers: what comes back, and what is never done."""
+"""``syncd restore`` from real receivers: restored files, and files left untouched."""
 
 import fcntl
 import hashlib
@@ -64,7 +64,7 @@ def test_restore_bytes_names_and_times(harness, remote):
     }
     assert harness.tree(back) == times(FILES)
     hidden = f".syncd-{hashlib.sha256(b'a.jpg').hexdigest()[:24]}.part"
-    os.link(back / "a.jpg", back / hidden)  # as a kill between two steps may leave it
+    os.link(back / "a.jpg", back / hidden)  # the state after a kill between two steps
     again = harness.syncd("restore", "--to", back)
     assert (again.code, again.out) == (0, f"{len(FILES)} already present\n")
     assert harness.tree(back) == times(FILES)
@@ -95,7 +95,7 @@ def test_restore_several_folders_are_kept_apart(harness):
 
 def test_restore_selects_paths(filled):
     back = filled.folder / "back"
-    named = ["deep/گل 🌷.jpg", "deep", "one.png", "deep/er"]  # some within others
+    named = ["deep/گل 🌷.jpg", "deep", "one.png", "deep/er"]  # some of them inside others
     done = filled.syncd("restore", "--to", back, "--json", *(filled.inbox / name for name in named))
     assert (done.code, done.json["restored"], done.json["there"]) == (0, 3, 0)
     assert set(filled.tree(back)) == {name for name in FILES if name.startswith((b"deep/", b"one"))}
@@ -104,7 +104,7 @@ def test_restore_selects_paths(filled):
 def test_restore_overwrites_nothing(filled):
     back, elsewhere = filled.folder / "back", filled.folder / "elsewhere"
     (back / "one.png").mkdir(parents=True)
-    other = bytes(len(FILES[b"a.jpg"]))  # as long as the file that was uploaded
+    other = bytes(len(FILES[b"a.jpg"]))  # the same length as the uploaded file
     (back / "a.jpg").write_bytes(other)
     elsewhere.write_bytes(FILES[b"art.txt"])
     (back / "art.txt").symlink_to(elsewhere)
@@ -135,7 +135,7 @@ def test_restore_interrupted_is_resumed(harness, tmp_path):
         wait_until_sync(
             lambda: back.exists() and any(name.suffix == ".jpg" for name in back.iterdir()), "one file is there"
         )
-        receiver.child.send_signal(signal.SIGSTOP)  # so that some are half there
+        receiver.child.send_signal(signal.SIGSTOP)  # so that some files are incomplete
         wait_until_sync(lambda: list(back.glob(".*.part")), "another one is on its way")
         running.kill()
         assert running.wait(10) == -signal.SIGKILL
@@ -200,7 +200,7 @@ def test_restore_counts_files_never_uploaded(harness):
     harness.write("a.jpg", random_bytes(100, 1))
     harness.upload()
     harness.write("b.jpg", random_bytes(100, 2))
-    harness.sql("UPDATE files SET version = version + 1")  # as if it had changed since
+    harness.sql("UPDATE files SET version = version + 1")  # as after a change of the file
     done = harness.syncd("restore", "--to", harness.folder / "back")
     assert (done.code, done.out) == (
         0,

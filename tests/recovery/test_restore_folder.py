@@ -1,4 +1,4 @@
-"""Writing below a folder: names that are free, and file systems that lack something."""
+"""Writing below a folder: free names, and file systems without some features."""
 
 import hashlib
 import os
@@ -77,7 +77,7 @@ def test_restore_folder_unfinished_part_is_removed(target):
 
 
 def test_restore_folder_leftovers_are_removed(target):
-    """Killed between taking the name and letting go of the hidden one, the file has both."""
+    """After a kill between link and unlink, the file has both names."""
     put(target, "a.jpg")
     file = target.file("a.jpg")
     with file.partial_file():

@@ -1,4 +1,4 @@
-"""``syncd verify`` against real receivers: what it finds, what it mends, how it ends."""
+"""``syncd verify`` with real receivers: findings, repairs and exit codes."""
 
 import hashlib
 import os
@@ -99,7 +99,7 @@ def test_verify_repair_of_missing_file_is_refused(harness):
     harness.write("a.jpg", data)
     harness.upload()
     (harness.inbox / "a.jpg").unlink()
-    harness.write("b.jpg", random_bytes(6_000, 7))  # not of the same size: it might be taken for the other, renamed
+    harness.write("b.jpg", random_bytes(6_000, 7))  # another size, so that it does not count as the renamed file
     harness.upload()
     harness.remove("drive", data)
     done = harness.syncd("verify", "--repair")

@@ -117,7 +117,7 @@ class Documented:
         return web.json_response({"task_id": name, "chunk_size": size, "chunks_count": task.count})
 
     def known(self, order: Mapping[str, Any]) -> str | None:
-        """Return the file that is there already."""
+        """Return the id of a stored file with the announced hash, or None."""
         found = (name for name, file in self.files.items() if file.digest == order["hash"])
         return next(found, None)
 
@@ -141,12 +141,12 @@ class Documented:
             request.transport.abort()
 
     def take(self, task: Task, index: int, data: bytes) -> web.Response:
-        """Keep a chunk, and answer."""
+        """Store a chunk and respond."""
         task.chunks[index] = data
         return web.Response()
 
     def chunk_of_nothing(self) -> web.Response:
-        """Answer a chunk of an unknown task."""
+        """Respond to a chunk of an unknown task."""
         return refuse(404, error="task not found")
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
@@ -165,11 +165,11 @@ class Documented:
         return answer
 
     def completed(self, name: str, file: str) -> web.Response:
-        """Answer that the chunks are put together."""
+        """Respond that the chunks are assembled."""
         return web.json_response(self.cloud_file(file))
 
     def complete_of_nothing(self) -> web.Response:
-        """Answer *complete* for an unknown task."""
+        """Respond to *complete* for an unknown task."""
         return refuse(404, error="task not found")
 
     async def read(self, request: web.Request) -> web.StreamResponse:
@@ -178,7 +178,7 @@ class Documented:
         file = self.files.get(request.match_info["file"])
         return web.Response(status=404) if file is None else web.Response(body=file.data)
 
-    # What is stored.
+    # Stored files.
 
     def digest(self, data: bytes, order: Mapping[str, Any]) -> str:
         """Return the hash that the server keeps of a file."""
@@ -186,7 +186,7 @@ class Documented:
         return hashlib.new(name, data, usedforsecurity=False).hexdigest()
 
     def store(self, data: bytes, order: Mapping[str, Any]) -> str:
-        """Keep a file under the terms of ``order``; return its id."""
+        """Store a file with the options of ``order``; return its id."""
         name = f"f-{next(self._ids)}"
         self.files[name] = File(
             data=data,
@@ -204,7 +204,7 @@ class Documented:
 
 
 async def form_of(request: web.Request) -> dict[str, bytes]:
-    """Read a form."""
+    """Return the fields of a multipart form."""
     fields = {}
     async for part in await request.multipart():
         assert isinstance(part, BodyPartReader)

@@ -314,7 +314,7 @@ LIMITS: dict[tuple[str, str], tuple[type[Failure], str]] = {
     ("omp", "lost_chunks"): (Transient, "can't be compared"),
     ("habibeh92", "over_4_mib"): (Transient, "can't be compared.*too large a message.*set verify to never"),
 }
-"""By dialect and operation: the failure that is the right end, and what it says."""
+"""By dialect and operation: the expected failure and its message."""
 
 
 @pytest.fixture(params=DIALECTS)

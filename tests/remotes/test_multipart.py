@@ -220,7 +220,7 @@ async def test_begin_required_chunk_size_was_rejected_raises(make, mock_response
     with pytest.raises(Permanent, match="refused one of 200000"):
         await begin(remote)
     mock_response("POST", f"{UP}/create", payload=agreed(chunk_size=5 * MIB, chunks_count=1))
-    assert isinstance(await begin(remote), Session)  # a refusal in passing spoils no other file
+    assert isinstance(await begin(remote), Session)  # one rejection does not affect other files
 
 
 async def test_begin_small_file_ignores_rejected_size(make, mock_response):

@@ -207,7 +207,7 @@ def test_failure_redirect_names_origin_only():
         (answer(200, b"<html><title>Blocked</title>"), REMOTE, FILE),
         (answer(502), REMOTE, JOB),
         (answer(504), REMOTE, JOB),
-        (answer(504, retry_after="5"), REMOTE, REMOTE),  # it speaks for itself
+        (answer(504, retry_after="5"), REMOTE, REMOTE),  # the message needs no advice
         (answer(503), REMOTE, REMOTE),
         (answer(507), REMOTE, REMOTE),
         (answer(429), REMOTE, REMOTE),

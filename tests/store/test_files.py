@@ -259,7 +259,7 @@ async def renamed(store, remote, before: FoundFile, after: FoundFile, *, removed
     ("before", "after", "same"),
     [
         ({"birth_ns": 3}, {"birth_ns": 3}, True),
-        ({"birth_ns": 3}, {"birth_ns": 4}, False),  # the inode was given out again
+        ({"birth_ns": 3}, {"birth_ns": 4}, False),  # the inode was reused
         ({"birth_ns": 3}, {"birth_ns": 4, "moved_from": "a"}, False),
         ({"birth_ns": 3}, {"birth_ns": None}, False),
         ({"birth_ns": None}, {"birth_ns": 3, "moved_from": "a"}, True),

@@ -22,7 +22,7 @@ async def _make(path: str, files: int = 2000) -> None:
 
 
 async def _refused(path: str, error: type[Exception]) -> str:
-    """Expect that opening fails; return the message."""
+    """Assert that opening fails; return the message."""
     before = None if error is StoreUnavailableError else contents(path)
     beside = set(os.listdir(os.path.dirname(path)))
     with pytest.raises(error) as caught:

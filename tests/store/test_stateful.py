@@ -95,7 +95,7 @@ class StoreMachine(RuleBasedStateMachine):
     def model(self, job: Job) -> ModelJob:
         return self.files[job.path].jobs[job.remote_id]
 
-    # What the watch does.
+    # Operations of the watch.
 
     @rule(path=PATHS, size=st.integers(1, 3), unfit=st.booleans())
     def see(self, path, size, unfit):
@@ -117,7 +117,7 @@ class StoreMachine(RuleBasedStateMachine):
     def version_of(self, job: ModelJob) -> int:
         return next(file.version for file in self.files.values() if job in file.jobs.values())
 
-    # What the engine does.
+    # Operations of the upload workers.
 
     @rule(remote=st.sampled_from(REMOTES), limit=st.integers(1, 3))
     def claim(self, remote, limit):
@@ -184,7 +184,7 @@ class StoreMachine(RuleBasedStateMachine):
                 if job.state is U:
                     job.state, job.version = Q, file.version
 
-    # What a person does.
+    # Operations of a user.
 
     @precondition(lambda self: self.files)
     @rule(data=st.data(), order=st.sampled_from(["retry", "cancel"]))
@@ -200,7 +200,7 @@ class StoreMachine(RuleBasedStateMachine):
                 job.state, job.version = (Q if order == "retry" else S), self.files[path].version
                 job.left_out = False
 
-    # What always holds.
+    # Invariants.
 
     @invariant()
     def the_store_is_as_the_model(self):

@@ -81,7 +81,7 @@ async def test_content_records_anywhere_finds_sha256_or_key(store, remote):
     async def found(key: str, sha256: str | None) -> set[int]:
         return {each.remote_id for each in (await records_of(store, remote, key, sha256)).anywhere}
 
-    assert await found("md5:1", "1") == {remote}  # as an earlier version has uploaded it
+    assert await found("md5:1", "1") == {remote}  # as uploaded by an earlier version
     assert await found("md5:2", "2") == {other}
     assert await found("sha256:1", "1") == set()
     assert await found("sha256:1", None) == set()
@@ -92,7 +92,7 @@ async def test_apply_terms_drops_sessions_of_other_terms(store, remote):
     under_way = Session(token="t", chunk_size=1, count=2)
     for remote_id in (remote, other):
         await store.save_session(remote_id, "k", under_way)
-    await store.apply_terms(remote, "expired_at 1 s")  # an earlier version did not say which terms held
+    await store.apply_terms(remote, "expired_at 1 s")  # an earlier version did not record the terms
     await store.apply_terms(remote, "expired_at 1 s")
     assert await session_of(store, remote, "k") == under_way
     await store.apply_terms(remote, "")
@@ -115,7 +115,7 @@ async def test_confirm_saves_proof_and_time(store, remote, clock):
 
 
 async def test_content_records_at_once_belong_to_their_queries(store, remote):
-    """Calls at the same time share their statements, and each gets what it has asked for."""
+    """Concurrent calls share statements; each gets the result for its arguments."""
     other = (await store.register_remote("other", "other")).id
     for number in range(3):
         key = f"k{number}"

@@ -98,7 +98,7 @@ class Preloader:
 def _serve(requests):
     """Fork a child for each request, and write its exit code to its pipe when it ends."""
     for name in PRELOAD:
-        with suppress(ImportError):  # uvloop is not there on every system
+        with suppress(ImportError):  # uvloop does not exist on every system
             importlib.import_module(name)
     running = {}
     wake, woken = os.pipe()
@@ -133,7 +133,7 @@ def _report_ended(running):
         if not pid:
             return
         pipe = running.pop(pid)
-        with suppress(BrokenPipeError):  # nobody waits for this process any more
+        with suppress(BrokenPipeError):  # the test process has ended
             os.write(pipe, str(os.waitstatus_to_exitcode(status)).encode())
         os.close(pipe)
 

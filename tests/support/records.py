@@ -9,7 +9,7 @@ async def session_of(store, remote_id, key):
 
 
 async def stored_content(store, remote_id, key):
-    """Return the record of a content on a remote, or None if the remote is not known to have it."""
+    """Return the record of a content on a remote, or None without a record."""
     return (await _records(store, remote_id, key)).stored
 
 

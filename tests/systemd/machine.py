@@ -14,7 +14,7 @@ BOOT = (
     "mkdir -p /run/systemd && mount -t tmpfs tmpfs /run/systemd && exec systemd-nspawn --quiet --boot --register=no"
     ' --keep-unit --link-journal=no --console=pipe --resolv-conf=off --timezone=off --directory="$0" --machine="$1"'
 )
-"""nspawn without the host's systemd, which need not be there: it finds an empty /run/systemd of its own."""
+"""Runs nspawn with an empty /run/systemd, because the host may have no systemd."""
 
 
 class Machine:

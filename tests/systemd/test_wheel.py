@@ -25,7 +25,7 @@ def _installed(machine, wheels):
 
 TOPS = "etc", "opt", "home", "root", "usr/local", "usr/lib/systemd", "var/lib", "var/log", "var/spool"
 OTHERS = re.compile(r"/var/(lib/systemd|log/journal)/|/syncd\.db")
-"""Paths that Debian and a running daemon write to all the time."""
+"""Paths to which Debian and a running daemon always write."""
 
 
 def tree(machine):

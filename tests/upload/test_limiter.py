@@ -152,7 +152,7 @@ async def test_limiter_parent_bounds_all_children():
 
 
 def test_limiter_random_use_loses_no_slot_and_grants_none_twice():
-    """A thousand holders who come, stay, give up and fail at random, while the limit changes."""
+    """1000 tasks acquire, hold, are cancelled or fail at random while the limit changes."""
 
     async def use_randomly(seed):
         rng = random.Random(seed)

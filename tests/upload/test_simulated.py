@@ -56,7 +56,7 @@ async def test_file_unfit_after_upload_began_is_skipped(tmp_path):
         await harness.wait_for_states(skipped=1)
         job = await harness.job("a.jpg")
         assert (job.cause, job.detail) == (Cause.UNFIT, "empty")
-        await harness.store.retry([job.id])  # a user may try it nevertheless
+        await harness.store.retry([job.id])  # a user can still retry it
         await harness.wait_for_states(queued=0, uploading=0)
         assert (await harness.job("a.jpg")).detail == "empty"
         assert harness.remote.count("begin") == 1
@@ -150,7 +150,7 @@ async def test_jobs_claimed_for_removed_worker_are_released(tmp_path):
 
         async def slow_claim(*about, **values):
             jobs = await claim(*about, **values)
-            await freed.wait()  # as behind a full disk
+            await freed.wait()  # as with a full disk
             return jobs
 
         harness.store.claim = slow_claim

@@ -1,4 +1,4 @@
-"""Regressions that the simulation found, repeated on a real folder."""
+"""Regression tests of bugs that the simulation found, on a real folder."""
 
 import asyncio
 

@@ -54,7 +54,7 @@ def main() -> int:
 
 def _pytest(name: str, out: TextIO, *chosen: str) -> int:
     target = PREFIX / "drive_c" / "tests" / name
-    shutil.rmtree(target, ignore_errors=True)  # from Unix, where every name in it is valid
+    shutil.rmtree(target, ignore_errors=True)  # in Unix, where every name in the folder is valid
     target.parent.mkdir(exist_ok=True)
     where = "-o", f"cache_dir=build/windows/cache-{name}", "--basetemp", rf"C:\tests\{name}"
     return windows("-m", "pytest", *where, *sys.argv[1:], *chosen, out=out)

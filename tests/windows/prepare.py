@@ -33,7 +33,7 @@ PLATFORM = "--platform=win_amd64", "--python-version=3.11", "--implementation=cp
 ENVIRONMENT = {
     "WINEPREFIX": str(PREFIX),
     "WINEDEBUG": "-all",
-    "WINEDLLOVERRIDES": "mscoree,mshtml=",  # else it offers to download what nobody needs here
+    "WINEDLLOVERRIDES": "mscoree,mshtml=",  # otherwise it offers to download unneeded components
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUNBUFFERED": "1",
 }

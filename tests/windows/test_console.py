@@ -18,7 +18,7 @@ from tests.support.wait import wait_until_sync
 def test_ctrl_c_shuts_daemon_down(harness):
     harness.start()
     met = []
-    before = signal.signal(signal.SIGINT, lambda number, _: met.append(number))  # all in the console meet it
+    before = signal.signal(signal.SIGINT, lambda number, _: met.append(number))  # every process of the console gets it
     try:
         win32api.GenerateConsoleCtrlEvent(signal.CTRL_C_EVENT, 0)
         assert harness.daemon.wait(30) == 0, (harness.base / "log").read_text()

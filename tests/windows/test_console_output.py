@@ -109,7 +109,7 @@ def test_once_shows_progress_on_console(harness):
     with Console("once", "-c", harness.config) as console:
         assert console.wait(60) == 0
         wait_until_sync(lambda: console.shows("1 uploaded; 2.9 MiB sent"), lambda: console.raw)
-    assert console.shows("%")  # of more than that a console may write but the figures that change
+    assert console.shows("%")  # the console may write only the changed digits of the rest
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -62,7 +62,7 @@ def test_dashboard_ticket_allows_upload_and_preview(harness):
 
     browser.headers = {}
     assert browser.ask("GET", "/v1/status")[0] == 401
-    assert browser.ask("GET", invitation)[0] == 401  # it was good for once
+    assert browser.ask("GET", invitation)[0] == 401  # the ticket is valid once
 
 
 def test_dashboard_token_allows_access(harness):

@@ -44,7 +44,7 @@ def test_demo_uploads_all_and_ends(folder, tmp_path):
         assert demo.wait() == 0, (tmp_path / "errors").read_text()
     assert output.endswith("24 files, 61 MiB, are on both remotes, compared byte for byte.\n")
     assert "daemon.ended" in (folder / "run.log").read_text("utf-8")
-    with set_up(str(folder)) as environment:  # nothing holds a file of the last time
+    with set_up(str(folder)) as environment:  # no process has a file of the last run open
         assert list(Path(environment.inbox).iterdir()) == []
 
 

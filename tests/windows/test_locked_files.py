@@ -153,6 +153,6 @@ def test_daemon_logs_file_kept(harness):
         assert harness.states() == {"a.jpg": "done"}
     path.with_name("b.jpg").write_bytes(b"more")
     wait_until_sync(lambda: not path.with_name("b.jpg").exists(), "another one is deleted")
-    assert path.exists()  # it has its turn a minute later
+    assert path.exists()  # it is retried a minute later
     log = (harness.base / "log").read_text()
     assert log.count("file.kept") == 1, log

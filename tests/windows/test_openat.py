@@ -97,7 +97,7 @@ def test_rename_to_taken_name_is_refused(directory, tmp_path):
 
 @pytest.mark.parametrize("tag", [SYMLINK, JUNCTION])
 def test_openat_refuses_link(directory, monkeypatch, tag):
-    """wine makes none, so it is only said to be one."""
+    """wine creates no links, so the file only reports the tag of one."""
     write(directory, "a.jpg")
     os.close(openat.enter(directory, "folder", make=True))
     monkeypatch.setattr(windows_openat, "_tag", lambda _: tag)

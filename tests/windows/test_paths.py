@@ -81,7 +81,7 @@ def scanned(found):
 
 
 def test_long_path_is_found_by_event(watched):
-    watched.put(f"{LONG}/first.jpg", b"first")  # its folders are new
+    watched.put(f"{LONG}/first.jpg", b"first")  # its folders did not exist before
     assert watched.arrived(f"{LONG}/first.jpg")
     path = watched.put(f"{LONG}/second.jpg", b"second")
     assert watched.arrived(f"{LONG}/second.jpg")
@@ -94,7 +94,7 @@ def test_rename_of_case_only_keeps_file(watched):
     path = watched.put("case.jpg", b"case")
     assert watched.arrived("case.jpg")
     before = watched.client.show(str(watched.inbox / "case.jpg"))[0]["id"]
-    os.rename(path, path.with_name("case.tmp"))  # wine leaves a name that is to change in its case alone
+    os.rename(path, path.with_name("case.tmp"))  # wine ignores a rename that changes only the case
     os.rename(path.with_name("case.tmp"), path.with_name("CASE.jpg"))
     wait_until_sync(lambda: "CASE.jpg" in watched.states(), watched.states)
     assert "case.jpg" not in watched.states()

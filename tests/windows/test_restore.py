@@ -61,7 +61,7 @@ def test_restore_of_one_file_overwrites_nothing(filled, tmp_path):
     back = tmp_path
     (back / "sub").mkdir(parents=True)
     (back / "sub" / "Ж猫.jpg").write_bytes(b"mine")
-    named = str(filled.inbox / "sub").upper()  # as Windows has it, that is the same
+    named = str(filled.inbox / "sub").upper()  # the same name for Windows
     done = filled.command("restore", "--to", back, "--json", named)
     result = json.loads(done.stdout)
     assert (done.returncode, result["restored"], result["failed"]) == (1, 2, 1), done

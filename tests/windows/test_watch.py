@@ -49,7 +49,7 @@ async def test_lost_events_cause_rescan(harness, records, monkeypatch):  # noqa:
     with capture_logs() as logs:
         async with harness.running():
             monkeypatch.setattr(windows.Reader, "_run_inner", losing)
-            for number in range(9):  # what the reader is reading already is not lost
+            for number in range(9):  # the block that the reader already reads is not lost
                 (harness.path / f"{number}.jpg").write_bytes(b"x")
             await wait_until(lambda: len(records.known) == 9)
     assert "folder.overflow" in [line["event"] for line in logs]
