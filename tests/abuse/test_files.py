@@ -138,9 +138,8 @@ def parent_link_to_itself(path, secret):
 )
 async def test_upload_replaced_file_is_not_opened(harness, tmp_path, monkeypatch, become):
     """The file is replaced between scan and upload; a FIFO does not block the next files."""
-    monkeypatch.setattr(
-        "syncd.daemon.folders.Folders.recheck", lambda *_: None
-    )  # the watch would check the file again too soon
+    # Without the recheck, the watch does not check the file again too soon.
+    monkeypatch.setattr("syncd.daemon.folders.Folders.recheck", lambda *_: None)
     secret = tmp_path / "secret"
     secret.write_bytes(b"not for the server " * 50)
     harness.settings["scheduler"]["concurrency"] = 1

@@ -102,11 +102,11 @@ async def test_shift_due_times_after_clock_was_set_back(store, remote, clock):
     assert len(await claim(store, remote)) == 2
 
 
-async def test_wake(store, remote, clock):
+async def test_wake_makes_jobs_of_key_due(store, remote, clock):
     await observe(store, remote, seen("a"), seen("b"), seen("c"))
     for job in await claim(store, remote):
         await store.set_content_key(job, "key b" if job.path == "b" else "other key")
-        await store.defer(job, due_at=clock.now + 100, failures=0, detail="twin")
+        await store.defer(job, due_at=clock.now + 100, failures=0, detail="same content")
     assert await store.wake(remote, "key b") == 1
     (job,) = await claim(store, remote)
     assert (job.path, job.key) == ("b", "key b")
@@ -114,7 +114,7 @@ async def test_wake(store, remote, clock):
 
 
 @pytest.mark.parametrize("outcome", Outcome)
-async def test_finish(store, remote, outcome):
+async def test_finish_records_outcome_and_content(store, remote, outcome):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
     session = Session(token="t", chunk_size=1, count=1)
@@ -142,7 +142,7 @@ results = pytest.mark.parametrize("result", RESULTS)
 
 
 @results
-async def test_a_result(store, remote, result):
+async def test_result_ends_claim(store, remote, result):
     call, after = RESULTS[result]
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)
@@ -239,9 +239,9 @@ async def test_recover_makes_jobs_of_same_content_due(path, clock):
     store = await JobStore.open(path, clock=clock)
     remote = (await store.register_remote("drive", "drive")).id
     await observe(store, remote, seen("a"), seen("b"), seen("c"))
-    _, twin, failed = await store.claim(remote, 3, owner="first", lease=60)
-    await store.set_content_key(twin, "key")
-    for job in (twin, failed):
+    _, same_content, failed = await store.claim(remote, 3, owner="first", lease=60)
+    await store.set_content_key(same_content, "key")
+    for job in (same_content, failed):
         await store.defer(job, due_at=clock.now + 50, failures=0, detail="later")
     await store.close()
 

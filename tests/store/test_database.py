@@ -327,10 +327,10 @@ def test_acknowledged_writes_survive_kill(path):
             store = await JobStore.open(sys.argv[1], clock=lambda: 0.0)
             remote = await store.register_remote("drive", "drive")
 
-            async def writer(lane):
+            async def writer(writer_id):
                 for number in range(1_000_000):
-                    fingerprint = Fingerprint(inode=number * 4 + lane, size=1, mtime_ns=1)
-                    path = f"{lane}/{number}"
+                    fingerprint = Fingerprint(inode=number * 4 + writer_id, size=1, mtime_ns=1)
+                    path = f"{writer_id}/{number}"
                     found = [FoundFile(path=path, fingerprint=fingerprint)]
                     await store.observe("/f", found, [remote.id], is_gone=lambda *_: False)
                     print(path, flush=True)

@@ -235,7 +235,7 @@ async def test_hard_link_or_reused_inode_is_no_rename(store, remote):
     assert await store.paths(FOLDER) == ["a", "link", "reused"]
 
 
-async def test_rename_of_one_of_two_links(store, remote):
+async def test_rename_of_hard_link_keeps_other_name(store, remote):
     await observe(store, remote, seen("a", 5))
     await observe(store, remote, seen("b", 5))
     await observe(store, remote, seen("c", 5), seen("d", 5), is_gone=("b",))
@@ -284,7 +284,7 @@ async def test_file_replacing_removed_one_may_be_renamed(store, remote):
     assert await renamed(store, remote, seen("a", 6), seen("b", 6))
 
 
-async def test_moved_from_belongs_to_its_folder(store, remote):
+async def test_moved_from_does_not_match_other_folder(store, remote):
     """An event only knows the paths of one folder."""
     await store.observe("/srv/other", [seen("a", 5, birth_ns=None)], [remote], is_gone=lambda *_: False)
     await observe(store, remote, seen("b", 5, birth_ns=None, moved_from="a"), is_gone=("a",))
@@ -381,7 +381,7 @@ async def test_observe_more_files_than_one_statement_takes(store, remote):
     assert await store.mark_files_gone(FOLDER, names) == len(files)
 
 
-async def test_more_files_than_sqlite_parameters(store, remote):
+async def test_diff_more_files_than_sqlite_parameters(store, remote):
     files = [seen(str(number)) for number in range(33_000)]
     assert await diff(store, remote, *files) == files
 

@@ -289,8 +289,6 @@ def test_upgrade_migrates_earlier_store_schema(machine, ports):
     (copy,) = machine.do("find", "/var/lib/syncd", "-name", "syncd.db.before-*").split()
     assert machine.do("stat", "--format=%a %U", copy).strip() == "600 syncd"
     uploaded = [entry["SYNCD_PATH"] for entry in machine.entries("job.done")]
-    assert (uploaded.count("then.jpg"), uploaded.count("now.jpg")) == (
-        0,
-        1,
-    )  # the daemon does not ask for known contents again
+    # The daemon does not ask for known contents again.
+    assert (uploaded.count("then.jpg"), uploaded.count("now.jpg")) == (0, 1)
     machine.do("dpkg", "--purge", "syncd")
