@@ -34,11 +34,11 @@ OPERATORS = re.compile(
 
 Constants and decorators are left out: most are tuning values, or options of dataclasses that no behaviour shows.
 """
-NEVER = re.compile("core/ReplaceBinaryOperator_(BitOr_|Mul_)")
+EXCLUDED_OPERATORS = re.compile("core/ReplaceBinaryOperator_(BitOr_|Mul_)")
 """Operators to leave out: annotations are full of `|`, and Cosmic Ray mistakes the `*` of a signature for one."""
-LONGEST = 300.0
+TIMEOUT_SECONDS = 300.0
 """Timeout of the tests in seconds; a mutant that exceeds it is killed."""
-ENOUGH = 0.95
+MIN_KILLED_SHARE = 0.95
 
 
 def main() -> int:
@@ -58,7 +58,7 @@ def main() -> int:
             free.put(tree)
         with multiprocessing.Pool(options.workers, _enter, (free,)) as pool:
             records = {package: Path(folder) / f"{package}.json" for package in options.packages}
-            baselines = [(_baseline(python, package, record), LONGEST) for package, record in records.items()]
+            baselines = [(_baseline(python, package, record), TIMEOUT_SECONDS) for package, record in records.items()]
             passed = pool.starmap(_passes, baselines, chunksize=1)
             if not all(passed):
                 broken = ", ".join(package for package, good in zip(records, passed, strict=True) if not good)
@@ -82,7 +82,7 @@ def sample(tree: Path, packages: list[str], count: int, seed: int) -> list[Mutat
         known = [item.mutations[0] for item in changes.work_items]
     places: dict[tuple[Path, tuple[int, int], tuple[int, int]], list[MutationSpec]] = {}
     for change in known:
-        if OPERATORS.match(change.operator_name) and not NEVER.match(change.operator_name):
+        if OPERATORS.match(change.operator_name) and not EXCLUDED_OPERATORS.match(change.operator_name):
             places.setdefault((change.module_path, tuple(change.start_pos), tuple(change.end_pos)), []).append(change)
     chance = random.Random(seed)
     drawn = chance.sample(sorted(places), min(count, len(places)))
@@ -128,7 +128,7 @@ def _passes(command: str, longest: float) -> bool:
 
 def _try(about: tuple[MutationSpec, str]) -> tuple[MutationSpec, WorkResult]:
     change, command = about
-    return change, mutate_and_test([change], command, LONGEST)
+    return change, mutate_and_test([change], command, TIMEOUT_SECONDS)
 
 
 def _report_survivors(pool: Pool, work: list[tuple[MutationSpec, str]]) -> int:
@@ -141,8 +141,8 @@ def _report_survivors(pool: Pool, work: list[tuple[MutationSpec, str]]) -> int:
             minutes = (time.monotonic() - began) / 60
             print(f"{number} of {len(work)} changes, {survived} not noticed, {minutes:.0f} min", flush=True)
     share = 1 - survived / len(work) if work else 0.0
-    print(f"{share:.1%} noticed; asked: {ENOUGH:.0%}")
-    return 0 if share >= ENOUGH else 1
+    print(f"{share:.1%} noticed; asked: {MIN_KILLED_SHARE:.0%}")
+    return 0 if share >= MIN_KILLED_SHARE else 1
 
 
 def _shown(result: WorkResult) -> str:

@@ -6,14 +6,14 @@ of them would slow each other down too much on two cores.
 
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = {"tests/faults": "load", "tests/simulation": "load", "tests/browser": "browser"}
+GROUPS = {"tests/faults": "load", "tests/simulation": "load", "tests/browser": "browser"}
 """The group of all tests in a folder. Every other module is a group."""
 
 
 def group(nodeid: str) -> str:
     """Return the name of the group that a test belongs to."""
     module = nodeid.partition("::")[0]
-    return TOGETHER.get(module.rpartition("/")[0], module)
+    return GROUPS.get(module.rpartition("/")[0], module)
 
 
 def pytest_xdist_make_scheduler(config, log):
@@ -27,7 +27,7 @@ class Scheduling(LoadScopeScheduling):
         return group(nodeid)
 
     def _assign_work_unit(self, node) -> None:
-        first = next((name for name in TOGETHER.values() if name in self.workqueue), None)
+        first = next((name for name in GROUPS.values() if name in self.workqueue), None)
         if first is not None:
             self.workqueue.move_to_end(first, last=False)
         super()._assign_work_unit(node)

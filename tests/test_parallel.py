@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.parallel import TOGETHER, group
+from tests.parallel import GROUPS, group
 
 
 @pytest.mark.parametrize(
@@ -22,4 +22,4 @@ def test_group_is_module_or_folder(nodeid, name):
 
 
 def test_grouped_folders_exist():
-    assert [folder for folder in TOGETHER if not os.path.isdir(folder)] == []
+    assert [folder for folder in GROUPS if not os.path.isdir(folder)] == []

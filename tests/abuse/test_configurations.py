@@ -30,7 +30,7 @@ quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scop
 
 
 @st.composite
-def spoilt(draw):
+def mutated(draw):
     """The example with some lines changed, removed, inserted or indented."""
     lines = [line.replace("#: ", "").replace("#:", "") if draw(st.integers(0, 9)) == 0 else line for line in LINES]
     for _ in range(draw(st.integers(1, 4))):
@@ -53,7 +53,7 @@ def spoilt(draw):
 
 
 @st.composite
-def scrambled(draw):
+def corrupted(draw):
     """The example with some of its bytes changed."""
     raw = bytearray(TEXT.encode())
     for _ in range(draw(st.integers(1, 5))):
@@ -62,7 +62,7 @@ def scrambled(draw):
     return bytes(raw)
 
 
-documents = st.one_of(st.binary(max_size=400), spoilt(), spoilt(), scrambled())
+documents = st.one_of(st.binary(max_size=400), mutated(), mutated(), corrupted())
 
 
 def problems_of(path, raw):

@@ -154,12 +154,12 @@ async def test_upload_replaced_file_is_not_opened(harness, tmp_path, monkeypatch
     opened = []
     real = os.open
 
-    def noting(name, *rest, **options):
+    def recording(name, *rest, **options):
         opened.append(os.fsdecode(name) if isinstance(name, str | bytes) else name)
         return real(name, *rest, **options)
 
     become(os.fspath(path), os.fspath(secret))
-    monkeypatch.setattr(os, "open", noting)
+    monkeypatch.setattr(os, "open", recording)
     await harness.service.start()
 
     async def settled():

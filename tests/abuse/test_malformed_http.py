@@ -168,14 +168,14 @@ def runner():
 
 
 @pytest.fixture
-def guarded(runner, tmp_path):
+def with_token(runner, tmp_path):
     stack = contextlib.AsyncExitStack()
-    yield runner.run(stack.enter_async_context(receiver_at(tmp_path / "guarded", token=TOKEN)))
+    yield runner.run(stack.enter_async_context(receiver_at(tmp_path / "with_token", token=TOKEN)))
     runner.run(stack.aclose())
 
 
 @pytest.fixture
-def ungated(runner, tmp_path):
+def without_token(runner, tmp_path):
     stack = contextlib.AsyncExitStack()
     yield runner.run(stack.enter_async_context(receiver_at(tmp_path / "open")))
     runner.run(stack.aclose())
@@ -185,25 +185,25 @@ def ungated(runner, tmp_path):
 @given(raws=st.lists(requests, min_size=8, max_size=16))
 @example(raws=[b"GET /v1/receiver HTTP/1.1\r\nHost: localhost\r\nExpect: 1\r\n\r\n"])
 @example(raws=[b"GET /v1/receiver HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\n"])
-def test_servers_without_token_reject_every_request(runner, guarded, tmp_path, raws):
+def test_servers_without_token_reject_every_request(runner, with_token, tmp_path, raws):
     """Each response is 401, 400 or 417, and nothing is stored.
 
     400: the bytes are not a valid HTTP request. 417: aiohttp rejects the ``Expect`` header.
     """
-    before = sorted((tmp_path / "guarded").rglob("*"))
-    for answer in runner.run(say_all(guarded, raws)):
+    before = sorted((tmp_path / "with_token").rglob("*"))
+    for answer in runner.run(say_all(with_token, raws)):
         assert status_of(answer) in {401, 400, 417, None}, answer
         assert b"200 OK" not in answer
         assert TOKEN.encode() not in answer
-    assert sorted((tmp_path / "guarded").rglob("*")) == before
+    assert sorted((tmp_path / "with_token").rglob("*")) == before
 
 
 @settings(quick, max_examples=20)
 @given(raws=st.lists(requests, min_size=8, max_size=16))
-def test_servers_any_bytes_get_documented_response(runner, ungated, caplog, raws):
+def test_servers_any_bytes_get_documented_response(runner, without_token, caplog, raws):
     with capture_logs() as events:
-        answers = runner.run(say_all(ungated, raws))
-        alive = runner.run(say(ungated, b"GET /v1/receiver HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        answers = runner.run(say_all(without_token, raws))
+        alive = runner.run(say(without_token, b"GET /v1/receiver HTTP/1.1\r\nHost: localhost\r\n\r\n"))
     for raw, answer in zip(raws, answers, strict=True):
         status = status_of(answer)
         assert status is None or status < 500, (raw, answer)
@@ -226,12 +226,12 @@ HUGE = {
 
 
 @pytest.mark.parametrize("what", HUGE)
-def test_servers_huge_request_is_rejected_unread(runner, guarded, what):
-    answer = runner.run(say(guarded, HUGE[what]))
+def test_servers_huge_request_is_rejected_unread(runner, with_token, what):
+    answer = runner.run(say(with_token, HUGE[what]))
     assert status_of(answer) in {400, 401, 431, None}
 
 
-async def drip(url, head, piece):
+async def send_slowly(url, head, piece):
     """Send a request in small pieces until the response; return it."""
     reader, writer = await asyncio.open_connection(url.host, url.port)
     try:
@@ -247,7 +247,7 @@ async def drip(url, head, piece):
         writer.transport.abort()
 
 
-DRIPS = {
+SLOW_REQUESTS = {
     "a head": (b"GET /image HTTP/1.1\r\n", b"X: y\r\n", None),
     "JSON": (
         b"POST /image HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n",
@@ -266,12 +266,12 @@ DRIPS = {
 }
 
 
-@pytest.mark.parametrize("what", DRIPS)
+@pytest.mark.parametrize("what", SLOW_REQUESTS)
 async def test_servers_slow_request_is_closed(tmp_path, what):
     """Each piece arrives in time, but the request never ends."""
-    head, piece, status = DRIPS[what]
+    head, piece, status = SLOW_REQUESTS[what]
     async with receiver_at(tmp_path / "r", min_bytes_per_second=100_000) as url, asyncio.timeout(5):
-        assert status_of(await drip(url, head, piece)) == status
+        assert status_of(await send_slowly(url, head, piece)) == status
 
 
 async def test_servers_slow_steady_body_is_accepted(tmp_path):
@@ -303,7 +303,7 @@ async def test_servers_stalled_reader_is_closed(tmp_path):
         writer.write(b"GET /api/files/%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % digest.encode())
         writer.transport.pause_reading()
 
-        async def let_go():
+        async def accepts_again():
             try:
                 first, second = [await asyncio.open_connection(url.host, url.port) for _ in range(2)]
                 second[1].write(b"GET /v1/receiver HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -312,7 +312,7 @@ async def test_servers_stalled_reader_is_closed(tmp_path):
                 first[1].close()
                 second[1].close()
 
-        await wait_until(let_go)
+        await wait_until(accepts_again)
         writer.transport.abort()
 
 
@@ -329,7 +329,7 @@ async def test_receiver_unfinished_uploads_are_bounded(tmp_path):
 
 # The daemon's control socket.
 
-STRANGER = """
+OTHER_USER_SCRIPT = """
 import os, socket, sys
 os.setgid(65534)
 os.setuid(65534)
@@ -366,6 +366,6 @@ async def test_other_user_cannot_reach_daemon(harness):
     assert set(modes.values()) == {0o600}
     assert "control.sock" in modes
     ended = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", STRANGER, state], capture_output=True, text=True, check=True
+        subprocess.run, [sys.executable, "-c", OTHER_USER_SCRIPT, state], capture_output=True, text=True, check=True
     )
     assert ended.stdout == ""

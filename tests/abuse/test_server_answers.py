@@ -27,7 +27,7 @@ from tests.remotes.helpers import NOW, CountingThrottle, MemorySource, content_o
 MIB = 1024 * 1024
 TIMEOUT = 0.25
 """Seconds without progress after which a remote must give up."""
-SOON = 10.0
+UPLOAD_TIMEOUT = 10.0
 DATA = bytes(range(256)) * 40
 
 quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -89,7 +89,7 @@ class ScriptedServer:
             await asyncio.sleep(3600)
 
 
-class Bench:
+class ClientHarness:
     """A scripted server and its clients, with synchronous methods, as Hypothesis needs."""
 
     def __init__(self, runner):
@@ -121,7 +121,7 @@ class Bench:
             user_agent="syncd/test",
         )
         try:
-            async with asyncio.timeout(SOON):
+            async with asyncio.timeout(UPLOAD_TIMEOUT):
                 return await steps(remote, data if isinstance(data, MemorySource) else MemorySource(data), session)
         except Failure as stopped:
             return stopped
@@ -165,9 +165,9 @@ def checked(session: Session, content):
 
 
 @pytest.fixture(scope="module")
-def bench():
+def harness():
     with asyncio.Runner() as runner:
-        made = Bench(runner)
+        made = ClientHarness(runner)
         yield made
         made.close()
 
@@ -282,15 +282,15 @@ responses = st.one_of(
 
 @settings(quick, max_examples=300)
 @given(kind=st.sampled_from(["image", "multipart", "direct"]), raw=responses)
-def test_client_any_bytes_are_handled(bench, kind, raw):
-    bench.upload(kind, lambda _: raw)
+def test_client_any_bytes_are_handled(harness, kind, raw):
+    harness.upload(kind, lambda _: raw)
 
 
 @settings(quick, max_examples=20)
 @given(kind=st.sampled_from(["image", "multipart", "direct"]), raw=responses)
-def test_client_any_bytes_then_silence_is_handled(bench, kind, raw):
+def test_client_any_bytes_then_silence_is_handled(harness, kind, raw):
     began = time.monotonic()
-    bench.upload(kind, lambda _: raw, hang=True)
+    harness.upload(kind, lambda _: raw, hang=True)
     assert time.monotonic() - began < 8 * TIMEOUT + 2
 
 
@@ -333,16 +333,16 @@ HUGE = {
 
 @pytest.mark.parametrize("kind", ["image", "multipart"])
 @pytest.mark.parametrize("what", [*HUGE, "gzip bomb"])
-def test_client_endless_response_is_cut(bench, kind, what):
+def test_client_endless_response_is_cut(harness, kind, what):
     packed = bomb() if what == "gzip bomb" else b""
     script = HUGE.get(what) or (lambda _: packed)
     tracemalloc.start()
     try:
-        outcome = bench.upload(kind, script)
+        outcome = harness.upload(kind, script)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert isinstance(outcome, Failure | Stored)  # within SOON; otherwise TimeoutError
+    assert isinstance(outcome, Failure | Stored)  # within UPLOAD_TIMEOUT; otherwise TimeoutError
     assert peak < 16 * MIB
 
 
@@ -367,7 +367,7 @@ values = st.recursive(
 good_file = {"id": "f-1", "name": "a.jpg", "mime_type": "image/jpeg", "hash": "?", "size": len(DATA)}
 
 
-def spoilt(good):
+def mutated(good):
     """Generate JSON: ``good`` with fields replaced, removed or added, or any other value."""
     changed = st.fixed_dictionaries({}, optional=dict.fromkeys(good, values))
     missing = st.lists(st.sampled_from(sorted(good)), max_size=2) if good else st.just([])
@@ -386,14 +386,14 @@ calls = st.fixed_dictionaries(
     {
         "create": st.tuples(
             statuses,
-            spoilt({"file_exists": False, "task_id": "t-1", "chunk_size": 4096, "chunks_count": 3, "file": good_file}),
+            mutated({"file_exists": False, "task_id": "t-1", "chunk_size": 4096, "chunks_count": 3, "file": good_file}),
         ),
-        "resume": st.tuples(statuses, spoilt({"chunks_count": 3, "chunks_uploaded": 1, "uploaded_chunks": [0]})),
-        "chunk": st.tuples(statuses, spoilt({})),
-        "complete": st.tuples(statuses, spoilt({**good_file, "taskId": "t-1", "task_id": 7, "status": "processing"})),
-        "progress": st.tuples(statuses, spoilt({"status": "Completed", "file": good_file, "file_id": "f-2"})),
-        "direct": st.tuples(statuses, spoilt(good_file)),
-        "image": st.tuples(statuses, spoilt({"code": "400", "message": "no", "error": {"message": "no"}})),
+        "resume": st.tuples(statuses, mutated({"chunks_count": 3, "chunks_uploaded": 1, "uploaded_chunks": [0]})),
+        "chunk": st.tuples(statuses, mutated({})),
+        "complete": st.tuples(statuses, mutated({**good_file, "taskId": "t-1", "task_id": 7, "status": "processing"})),
+        "progress": st.tuples(statuses, mutated({"status": "Completed", "file": good_file, "file_id": "f-2"})),
+        "direct": st.tuples(statuses, mutated(good_file)),
+        "image": st.tuples(statuses, mutated({"code": "400", "message": "no", "error": {"message": "no"}})),
     }
 )
 
@@ -409,9 +409,9 @@ def by_call(replies):
 
 @settings(quick, max_examples=300)
 @given(kind=st.sampled_from(["image", "multipart", "direct"]), replies=calls, resumed=st.booleans())
-def test_client_any_json_is_handled(bench, kind, replies, resumed):
+def test_client_any_json_is_handled(harness, kind, replies, resumed):
     session = Session(token="t-0", chunk_size=4096, count=3) if resumed and kind == "multipart" else None
-    bench.upload(kind, by_call(replies), session=session)
+    harness.upload(kind, by_call(replies), session=session)
 
 
 @settings(quick, max_examples=150)
@@ -425,9 +425,9 @@ def test_client_any_json_is_handled(bench, kind, replies, resumed):
 @example(kind="image", body=b"", media_type=b"text/plain")
 @example(kind="image", body=b"OK", media_type=b"text/plain")
 @example(kind="image", body=b'{"status":"ok"}', media_type=b"application/json")
-def test_client_constant_response_proves_nothing(bench, kind, body, media_type):
+def test_client_constant_response_proves_nothing(harness, kind, body, media_type):
     """The same response to every request, as from a captive portal or a default page."""
-    outcome = bench.upload(kind, lambda _: response(body, "Content-Type: " + media_type.decode()))
+    outcome = harness.upload(kind, lambda _: response(body, "Content-Type: " + media_type.decode()))
     assert isinstance(outcome, Failure)
     if kind == "image":
         assert "is not an image API" in str(outcome) or "not understood" in str(outcome)
@@ -439,14 +439,14 @@ def agreed(**changes):
     return lambda call: response(body.encode()) if call.endswith("create") else fine
 
 
-def test_client_keeps_agreed_chunk_size(bench):
+def test_client_keeps_agreed_chunk_size(harness):
     """A valid agreement leads to an upload; the tests below change single fields."""
-    assert bench.upload("multipart", agreed()) == Stored(ref="f-1")
+    assert harness.upload("multipart", agreed()) == Stored(ref="f-1")
 
 
 @pytest.mark.parametrize("size", [2**63, 10**30])
-def test_client_huge_chunk_size_is_one_chunk(bench, size):
-    assert bench.upload("multipart", agreed(chunk_size=size, chunks_count=1)) == Stored(ref="f-1")
+def test_client_huge_chunk_size_is_one_chunk(harness, size):
+    assert harness.upload("multipart", agreed(chunk_size=size, chunks_count=1)) == Stored(ref="f-1")
 
 
 class LargestReadSource(MemorySource):
@@ -459,32 +459,32 @@ class LargestReadSource(MemorySource):
         return await super().read(offset, length)
 
 
-def test_client_large_chunk_is_read_in_pieces(bench):
+def test_client_large_chunk_is_read_in_pieces(harness):
     """A server that requests one very large chunk must not fill the memory."""
     source = LargestReadSource(bytes(3 * MIB + 5))
-    assert bench.upload("multipart", agreed(chunk_size=2**40, chunks_count=1), data=source) == Stored(ref="f-1")
+    assert harness.upload("multipart", agreed(chunk_size=2**40, chunks_count=1), data=source) == Stored(ref="f-1")
     assert source.longest <= 4096
-    assert bench.server.received > source.size
+    assert harness.server.received > source.size
 
 
-def test_client_millions_of_chunks_are_refused(bench):
-    outcome = bench.upload("multipart", agreed(chunk_size=1, chunks_count=1_200_000), data=bytes(1_200_000))
+def test_client_millions_of_chunks_are_refused(harness):
+    outcome = harness.upload("multipart", agreed(chunk_size=1, chunks_count=1_200_000), data=bytes(1_200_000))
     assert isinstance(outcome, Permanent)
     assert "1200000 chunks" in str(outcome)
-    assert len(bench.server.calls) == 1
+    assert len(harness.server.calls) == 1
 
 
 @pytest.mark.parametrize("task", ["\ud800", "x" * 5000, "", None, [], {}, True])
-def test_client_invalid_task_id_is_refused(bench, task):
-    outcome = bench.upload("multipart", agreed(task_id=task))
+def test_client_invalid_task_id_is_refused(harness, task):
+    outcome = harness.upload("multipart", agreed(task_id=task))
     assert isinstance(outcome, Failure)
-    assert bench.server.posted() == 1
+    assert harness.server.posted() == 1
 
 
 @pytest.mark.parametrize("ref", ["\ud800", "x" * 5000])
-def test_client_invalid_file_id_is_refused(bench, ref):
+def test_client_invalid_file_id_is_refused(harness, ref):
     confirm = json.dumps(good_file | {"id": ref, "hash": None}).encode()
-    outcome = bench.upload("multipart", lambda call: agreed()(call) if call.endswith("create") else response(confirm))
+    outcome = harness.upload("multipart", lambda call: agreed()(call) if call.endswith("create") else response(confirm))
     assert isinstance(outcome, Failure)
 
 
@@ -518,21 +518,21 @@ DUPLICATES = [
 
 
 @pytest.mark.parametrize("body", DUPLICATES)
-def test_client_json_without_agreement_is_refused(bench, body):
-    outcome = bench.upload("multipart", lambda _: response(body))
+def test_client_json_without_agreement_is_refused(harness, body):
+    outcome = harness.upload("multipart", lambda _: response(body))
     assert isinstance(outcome, Failure)
-    assert bench.server.posted() == 1
+    assert harness.server.posted() == 1
 
 
 @pytest.mark.parametrize(
     "listed", [[0, 1, 2], [0, 1, 2, 3, 10**30, -1, "1", None, [], 1.0, True], "012", {"0": 1}, 10**9]
 )
-def test_client_invalid_chunk_list_is_refused(bench, listed):
+def test_client_invalid_chunk_list_is_refused(harness, listed):
     """The response to *complete* decides, even if the list of chunks is invalid."""
     resumed = json.dumps({"uploaded_chunks": listed, "chunks_uploaded": listed}).encode()
     missing = response(b'{"code": "CHUNK_MISSING"}', status="400 Bad Request")
     session = Session(token="t-0", chunk_size=4096, count=3)
-    outcome = bench.upload(
+    outcome = harness.upload(
         "multipart",
         lambda call: response(resumed) if "resume" in call else missing if "complete" in call else response(),
         session=session,

@@ -70,11 +70,11 @@ async def make_store(path):
     await store.close()
 
 
-@pytest.mark.parametrize("spoil", [cut_short, wrong_page, from_the_future, no_store])
-def test_state_folder_unusable_store_is_reported_unchanged(syncd, daemon, spoil):
+@pytest.mark.parametrize("damage", [cut_short, wrong_page, from_the_future, no_store])
+def test_state_folder_unusable_store_is_reported_unchanged(syncd, daemon, damage):
     store = daemon.state / "syncd.db"
     asyncio.run(make_store(store))
-    spoil(store)
+    damage(store)
     before = store.read_bytes()
     for command in ("run", "once"):
         ended = syncd(command, "-c", daemon.config)

@@ -20,7 +20,7 @@ from syncd.control.unix_server import ControlServer, SocketUnavailableError
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
-STRANGER = """
+OTHER_USER_SCRIPT = """
 import os, sys
 from syncd.control.client import ControlClient, AccessDeniedError
 os.setuid(65534)
@@ -32,7 +32,9 @@ except AccessDeniedError as error:
 
 
 def error_of_other_user(path):
-    return subprocess.run([sys.executable, "-c", STRANGER, path], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [sys.executable, "-c", OTHER_USER_SCRIPT, path], capture_output=True, text=True, check=True
+    ).stdout
 
 
 async def test_socket_mode_is_owner_only(server):
@@ -91,7 +93,7 @@ async def shared(daemon):
 
 
 def error_of_group_member(path, primary, *groups):
-    script = STRANGER.replace("os.setuid", f"os.setgid({primary}); os.setgroups({groups!r}); os.setuid")
+    script = OTHER_USER_SCRIPT.replace("os.setuid", f"os.setgid({primary}); os.setgroups({groups!r}); os.setuid")
     return subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True).stdout
 
 
@@ -114,7 +116,7 @@ async def test_other_group_is_rejected_despite_open_mode(shared):
     assert answer == "user 65534 has no permission to control this daemon\n"
 
 
-NOT_A_MEMBER = """
+NON_MEMBER_SCRIPT = """
 import asyncio, os, sys
 from unittest.mock import Mock
 from syncd.control.unix_server import ControlServer, SocketUnavailableError
@@ -132,7 +134,7 @@ except SocketUnavailableError as error:
 async def test_start_with_foreign_group_fails(tmp_path):
     folder = Path(tempfile.mkdtemp(prefix="syncd-test-"))
     os.chown(folder, 65534, 65534)
-    command = [sys.executable, "-c", NOT_A_MEMBER, folder / "control.sock"]
+    command = [sys.executable, "-c", NON_MEMBER_SCRIPT, folder / "control.sock"]
     ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
     assert "cannot be given to group 54321 of control.group" in ended.stdout
     os.rmdir(folder)  # which fails if it contains a socket

@@ -20,7 +20,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a soc
 
 
 @pytest.fixture(autouse=True)
-def soon(monkeypatch):
+def short_interval(monkeypatch):
     monkeypatch.setattr(module, "PATH_CHECK_SECONDS", 0.02)
 
 

@@ -22,7 +22,7 @@ from tests.support.wait import wait_until
 
 
 @pytest.fixture
-def by_hand(monkeypatch):
+def manual_sweep(monkeypatch):
     """Disable the daemon's own sweeps; the test calls ``sweep()``."""
 
     async def never(self):
@@ -46,7 +46,7 @@ def answers(monkeypatch):
 
 
 @contextmanager
-def listening(harness):
+def recorded_events(harness):
     """Collect the logged events."""
     events = []
     silence = logs.recent.listen(events.append)
@@ -82,7 +82,7 @@ async def set_content(harness, column, value):
     )
 
 
-async def test_after_upload_deletes_once_every_server_has_file(harness, by_hand):
+async def test_after_upload_deletes_once_every_server_has_file(harness, manual_sweep):
     harness.settings["folders"][0]["remote"] = ["drive", "ascii"]
     ascii_url = harness.settings["remotes"]["ascii"]["url"]
     harness.settings["remotes"]["ascii"]["url"] = "http://127.0.0.1:1"  # refuses connections
@@ -120,7 +120,7 @@ async def test_after_upload_move_keeps_relative_folders(harness, tmp_path):
         ({"max_size": "999"}, "larger than max_size"),
     ],
 )
-async def test_after_upload_unselected_file_is_kept(harness, by_hand, change, why):
+async def test_after_upload_unselected_file_is_kept(harness, manual_sweep, change, why):
     """A reload that adds an exclude and sets delete does not delete the files it excludes."""
     name = "sub/a.jpg" if "recursive" in change else "a.jpg"
     after = await uploaded(harness, name, after="keep")
@@ -134,7 +134,7 @@ async def test_after_upload_unselected_file_is_kept(harness, by_hand, change, wh
 # Confirmations by the remotes.
 
 
-async def test_after_upload_fresh_proof_is_reused(harness, by_hand, answers):
+async def test_after_upload_fresh_proof_is_reused(harness, manual_sweep, answers):
     after = await uploaded(harness, "a.jpg")
     await set_content(harness, "proof", Proof.HASH)
     await set_content(harness, "confirmed_at", 4e9)
@@ -147,7 +147,7 @@ async def test_after_upload_fresh_proof_is_reused(harness, by_hand, answers):
 @pytest.mark.parametrize(
     ("column", "value"), [("proof", Proof.NONE), ("confirmed_at", 1.0), ("expires", True), ("confirmed_at", 4e9)]
 )
-async def test_after_upload_old_proof_is_confirmed_first(harness, by_hand, answers, column, value):
+async def test_after_upload_old_proof_is_confirmed_first(harness, manual_sweep, answers, column, value):
     after = await uploaded(harness, "a.jpg")
     await set_content(harness, "proof", Proof.HASH)
     await set_content(harness, column, value)
@@ -164,7 +164,7 @@ async def test_after_upload_old_proof_is_confirmed_first(harness, by_hand, answe
     assert left(harness) == []
 
 
-async def test_after_upload_copy_of_earlier_terms_is_kept(harness, by_hand, answers):
+async def test_after_upload_copy_of_earlier_terms_is_kept(harness, manual_sweep, answers):
     """The server will delete the copy at the earlier expiry."""
     harness.settings["remotes"]["drive"]["expired_at"] = "1d"
     after = await uploaded(harness, "a.jpg", after="keep")
@@ -176,7 +176,7 @@ async def test_after_upload_copy_of_earlier_terms_is_kept(harness, by_hand, answ
     assert "under an earlier expired_at" in await detail(harness)
 
 
-async def test_after_upload_weak_proof_keeps_file(harness, by_hand, answers, monkeypatch):
+async def test_after_upload_weak_proof_keeps_file(harness, manual_sweep, answers, monkeypatch):
     monkeypatch.setattr(MultipartRemote, "required_proof", Proof.BYTES)
     after = await uploaded(harness, "a.jpg")
     answers["says"] = Confirmation(presence=Presence.YES, proof=Proof.HASH)
@@ -184,7 +184,7 @@ async def test_after_upload_weak_proof_keeps_file(harness, by_hand, answers, mon
     assert left(harness) == ["a.jpg"]
 
 
-async def test_after_upload_server_down_is_not_asked_per_file(harness, by_hand, answers):
+async def test_after_upload_server_down_is_not_asked_per_file(harness, manual_sweep, answers):
     after = await uploaded(harness, *(f"{number}.jpg" for number in range(5)))
     await set_content(harness, "proof", Proof.NONE)
     answers["asked"].clear()
@@ -197,7 +197,7 @@ async def test_after_upload_server_down_is_not_asked_per_file(harness, by_hand, 
     assert "5 uploaded but kept here" in await detail(harness)
 
 
-async def test_after_upload_forgotten_content_is_kept(harness, by_hand):
+async def test_after_upload_forgotten_content_is_kept(harness, manual_sweep):
     after = await uploaded(harness, "a.jpg")
     (job,) = await harness.jobs()
     runtime = harness.daemon.runtime
@@ -208,7 +208,7 @@ async def test_after_upload_forgotten_content_is_kept(harness, by_hand):
     assert "not known to have it" in await detail(harness)
 
 
-async def test_after_upload_record_without_sha256_compares_key(harness, by_hand):
+async def test_after_upload_record_without_sha256_compares_key(harness, manual_sweep):
     after = await uploaded(harness, "a.jpg", "b.jpg")
     await set_content(harness, "sha256", None)
     found = os.stat(harness.inbox / "a.jpg")
@@ -221,7 +221,7 @@ async def test_after_upload_record_without_sha256_compares_key(harness, by_hand)
 # The file has the confirmed bytes.
 
 
-async def test_after_upload_same_fingerprint_other_bytes_is_uploaded(harness, by_hand):
+async def test_after_upload_same_fingerprint_other_bytes_is_uploaded(harness, manual_sweep):
     """New bytes with the same size and mtime are found by the digest before the deletion.
 
     This happens after writes through a memory map, or with time stamps of two seconds.
@@ -245,7 +245,7 @@ async def has(harness, data):
     return status == 200 and body == data
 
 
-async def test_after_upload_changed_file_is_uploaded_then_moved(harness, tmp_path, by_hand):
+async def test_after_upload_changed_file_is_uploaded_then_moved(harness, tmp_path, manual_sweep):
     """The sweep can find the changed file before the watch reports it."""
     after = await uploaded(harness, "a.jpg", after={"move": str(tmp_path / "sent")}, settle="300ms")
     (harness.inbox / "a.jpg").write_bytes(b"after!")
@@ -257,9 +257,13 @@ async def test_after_upload_changed_file_is_uploaded_then_moved(harness, tmp_pat
     assert (tmp_path / "sent" / "a.jpg").read_bytes() == b"after!"
 
 
-async def test_after_upload_open_file_is_kept_and_logged_once(harness, by_hand):
+async def test_after_upload_open_file_is_kept_and_logged_once(harness, manual_sweep):
     after = await uploaded(harness, "a.jpg", "b.jpg", "c.jpg")
-    with listening(harness) as events, (harness.inbox / "a.jpg").open("r+b"), (harness.inbox / "b.jpg").open("r+b"):
+    with (
+        recorded_events(harness) as events,
+        (harness.inbox / "a.jpg").open("r+b"),
+        (harness.inbox / "b.jpg").open("r+b"),
+    ):
         for _ in range(3):
             await after.sweep()
             after._kept._attempts.clear()
@@ -274,7 +278,7 @@ async def test_after_upload_open_file_is_kept_and_logged_once(harness, by_hand):
     assert await detail(harness) is None
 
 
-async def test_after_upload_undeletable_file_is_retried_with_backoff(harness, by_hand, monkeypatch):
+async def test_after_upload_undeletable_file_is_retried_with_backoff(harness, manual_sweep, monkeypatch):
     after = await uploaded(harness, "a.jpg")
     tried = []
 
@@ -297,7 +301,7 @@ async def test_after_upload_undeletable_file_is_retried_with_backoff(harness, by
 # Changes of the configuration.
 
 
-async def test_after_upload_reload_to_keep_deletes_nothing(harness, by_hand, monkeypatch):
+async def test_after_upload_reload_to_keep_deletes_nothing(harness, manual_sweep, monkeypatch):
     """During a sweep, only the removal in progress is completed."""
     after = await uploaded(harness, *(f"{number:03}.jpg" for number in range(60)))
     begun, go_on = threading.Event(), threading.Event()
@@ -329,7 +333,7 @@ async def recorded(harness, files):
     return (await harness.service.folders())[0]["files"] == files
 
 
-async def test_after_upload_suspension_cancels_confirmations(harness, by_hand, monkeypatch):
+async def test_after_upload_suspension_cancels_confirmations(harness, manual_sweep, monkeypatch):
     """A shutdown closes the clients, so it must not wait for a confirmation."""
     after = await uploaded(harness, "a.jpg")
     await set_content(harness, "proof", Proof.NONE)
@@ -348,7 +352,7 @@ async def test_after_upload_suspension_cancels_confirmations(harness, by_hand, m
 
 
 @pytest.mark.parametrize("how", ["stop", "end"])
-async def test_after_upload_paused_daemon_deletes_nothing(harness, by_hand, monkeypatch, how):
+async def test_after_upload_paused_daemon_deletes_nothing(harness, manual_sweep, monkeypatch, how):
     after = await uploaded(harness, *(f"{number:03}.jpg" for number in range(20)))
     begun, go_on = threading.Event(), threading.Event()
     real = removal.remove
@@ -390,7 +394,7 @@ async def test_after_upload_reload_to_delete_reports_count(harness):
         await wait_until(lambda: left(harness) == [])
 
 
-async def test_after_upload_sweep_during_remote_reload_is_safe(harness, by_hand):
+async def test_after_upload_sweep_during_remote_reload_is_safe(harness, manual_sweep):
     after = await uploaded(harness, "a.jpg")
     runtime = harness.daemon.runtime
     away = runtime.remote_ids.pop("drive")
@@ -401,7 +405,7 @@ async def test_after_upload_sweep_during_remote_reload_is_safe(harness, by_hand)
     assert left(harness) == []
 
 
-async def test_after_upload_target_is_created_only_on_load(harness, tmp_path, by_hand):
+async def test_after_upload_target_is_created_only_on_load(harness, tmp_path, manual_sweep):
     after = await uploaded(harness, "a.jpg", after={"move": str(tmp_path / "disk" / "sent")})
     os.rename(tmp_path / "disk", tmp_path / "unmounted")
     await after.sweep()
@@ -430,7 +434,7 @@ async def test_after_upload_confirmed_file_is_removed_after_crash(harness, monke
     await wait_until(lambda: left(harness) == [])
 
 
-async def test_after_upload_interrupted_removal_is_undone_and_redone(harness, by_hand):
+async def test_after_upload_interrupted_removal_is_undone_and_redone(harness, manual_sweep):
     after = await uploaded(harness, "a.jpg")
     store = harness.daemon.runtime.store
     hidden = removal.hidden_name()
@@ -449,7 +453,7 @@ async def known(harness, name):
     return (await harness.show(name))[0]["present"]
 
 
-async def test_after_upload_recovery_waits_for_offline_folder(harness, by_hand, tmp_path):
+async def test_after_upload_recovery_waits_for_offline_folder(harness, manual_sweep, tmp_path):
     after = await uploaded(harness, "a.jpg")
     store = harness.daemon.runtime.store
     hidden = removal.hidden_name()
@@ -459,7 +463,7 @@ async def test_after_upload_recovery_waits_for_offline_folder(harness, by_hand, 
     await after.recover()
     assert len(await store.pending_removals()) == 1
     os.rename(tmp_path / "away", harness.inbox)
-    with listening(harness) as events:
+    with recorded_events(harness) as events:
         await after.sweep()
     assert [event["name"] for event in events if event["event"] == "file.removal_undone"] == ["a.jpg"]
     assert await store.pending_removals() == []

@@ -33,7 +33,7 @@ def pki(tmp_path_factory):
     return folder
 
 
-class Front:
+class TlsProxy:
     """A TLS proxy for a receiver, whose certificate and trusted clients can change."""
 
     def __init__(self, pki, url):
@@ -83,14 +83,14 @@ async def pump(reader, writer):
 
 
 @pytest.fixture
-async def front(pki, receiver):
-    made = Front(pki, receiver)
+async def tls_proxy(pki, receiver):
+    made = TlsProxy(pki, receiver)
     yield made
     await made.close()
 
 
 @pytest.fixture
-def held(harness, pki):
+def replace_file(harness, pki):
     """Return a function that replaces a file next to the configuration, as a renewal does."""
 
     def put(file, certificate):
@@ -102,7 +102,7 @@ def held(harness, pki):
     return put
 
 
-def talks_to(harness, url, **more):
+def set_drive(harness, url, **more):
     harness.settings["remotes"] = {"drive": {**harness.multipart(), "url": url, **more}}
 
 
@@ -119,43 +119,45 @@ async def until_state(harness, state):
 
 
 @pytest.mark.e2e  # openssl makes the certificates
-async def test_renewal_client_certificate_is_used_without_reload(harness, front, held):
-    await front.use("one", trusts="one")
-    talks_to(harness, front.url, ca_file=held("ca.pem", "one.crt"), client_cert=held("client.pem", "one"))
+async def test_renewal_client_certificate_is_used_without_reload(harness, tls_proxy, replace_file):
+    await tls_proxy.use("one", trusts="one")
+    set_drive(
+        harness, tls_proxy.url, ca_file=replace_file("ca.pem", "one.crt"), client_cert=replace_file("client.pem", "one")
+    )
     await harness.start()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
     await harness.wait_for_counts(done=1)
-    await front.use("one", trusts="two")
+    await tls_proxy.use("one", trusts="two")
     (harness.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
     await until_state(harness, "offline")
-    held("client.pem", "two")
+    replace_file("client.pem", "two")
     await harness.wait_for_counts(done=2)
     assert (await drive(harness))["state"] == "online"
 
 
 @pytest.mark.e2e  # openssl makes the certificates
-async def test_renewal_ca_file_is_used_without_reload(harness, front, held):
-    await front.use("one")
-    talks_to(harness, front.url, ca_file=held("ca.pem", "one.crt"))
+async def test_renewal_ca_file_is_used_without_reload(harness, tls_proxy, replace_file):
+    await tls_proxy.use("one")
+    set_drive(harness, tls_proxy.url, ca_file=replace_file("ca.pem", "one.crt"))
     await harness.start()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
     await harness.wait_for_counts(done=1)
-    await front.use("two")
+    await tls_proxy.use("two")
     (harness.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
     await until_state(harness, "offline")
-    held("ca.pem", "two.crt")
+    replace_file("ca.pem", "two.crt")
     await harness.wait_for_counts(done=2)
 
 
 @pytest.mark.e2e  # openssl makes the certificates
-async def test_renewal_certificate_without_key_is_ignored(harness, front, held):
-    await front.use("one", trusts="one")
-    files = {"client_cert": held("client.pem", "one.crt"), "client_key": held("client.key", "one.key")}
-    talks_to(harness, front.url, ca_file=held("ca.pem", "one.crt"), **files)
+async def test_renewal_certificate_without_key_is_ignored(harness, tls_proxy, replace_file):
+    await tls_proxy.use("one", trusts="one")
+    files = {"client_cert": replace_file("client.pem", "one.crt"), "client_key": replace_file("client.key", "one.key")}
+    set_drive(harness, tls_proxy.url, ca_file=replace_file("ca.pem", "one.crt"), **files)
     await harness.start()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
     await harness.wait_for_counts(done=1)
-    held("client.pem", "two.crt")
+    replace_file("client.pem", "two.crt")
 
     async def problem():
         return (await drive(harness))["credentials_problem"]
@@ -166,23 +168,23 @@ async def test_renewal_certificate_without_key_is_ignored(harness, front, held):
     assert line.endswith("the earlier credentials stay in use")
     (harness.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
     await harness.wait_for_counts(done=2)
-    await front.use("one", trusts="two")
-    held("client.key", "two.key")
+    await tls_proxy.use("one", trusts="two")
+    replace_file("client.key", "two.key")
     (harness.inbox / "c.jpg").write_bytes(random_bytes(1000, "c"))
     await harness.wait_for_counts(done=3)
     assert await problem() is None
 
 
 @pytest.mark.e2e  # openssl makes the certificates
-async def test_renewal_certificate_is_used_at_reload(harness, front, held, monkeypatch):
+async def test_renewal_certificate_is_used_at_reload(harness, tls_proxy, replace_file, monkeypatch):
     monkeypatch.setattr(credential_renewal, "CHECK_INTERVAL_SECONDS", 3600)
-    await front.use("one")
-    talks_to(harness, front.url, ca_file=held("ca.pem", "one.crt"))
+    await tls_proxy.use("one")
+    set_drive(harness, tls_proxy.url, ca_file=replace_file("ca.pem", "one.crt"))
     await harness.start()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
     await harness.wait_for_counts(done=1)
-    await front.use("two")
-    held("ca.pem", "two.crt")
+    await tls_proxy.use("two")
+    replace_file("ca.pem", "two.crt")
     assert await harness.reload() == ["remote drive: ca_file renewed"]
     (harness.inbox / "b.jpg").write_bytes(random_bytes(1000, "b"))
     await harness.wait_for_counts(done=2)
@@ -194,7 +196,7 @@ async def test_renewal_rotated_token_is_used_without_reload(harness, tmp_path):
     file.write_text(OLD + "\n")
     file.chmod(0o600)
     async with running_receiver(tmp_path / "another", token=NEW) as url:
-        talks_to(harness, url, token_file="drive.token")
+        set_drive(harness, url, token_file="drive.token")
         await harness.start()
         (harness.inbox / "a.jpg").write_bytes(random_bytes(1000, "a"))
         await until_state(harness, "unauthorized")
@@ -213,7 +215,7 @@ async def test_renewal_new_token_is_redacted_in_log(harness, tmp_path):
     file = harness.folder / "drive.token"
     file.write_text(OLD)
     file.chmod(0o600)
-    talks_to(harness, harness.url, token_file="drive.token")
+    set_drive(harness, harness.url, token_file="drive.token")
     harness.settings["logging"] = {"file": "syncd.log", "format": "json"}
     await harness.start()
     await harness.reload()  # opens the log file, as the start of a process does
@@ -238,7 +240,7 @@ async def test_renewal_during_upload_resumes_it(harness):
     file = harness.folder / "drive.token"
     file.write_text(OLD)
     file.chmod(0o600)
-    talks_to(harness, harness.url, token_file="drive.token")
+    set_drive(harness, harness.url, token_file="drive.token")
     harness.settings["scheduler"]["concurrency"] = 1
     await harness.start()
     changes = []

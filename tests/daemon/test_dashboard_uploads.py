@@ -24,13 +24,13 @@ async def put(http, folder, name, data, status=201):
         return await answer.json()
 
 
-async def why_not(http, folder, name, data, status=400):
+async def rejection(http, folder, name, data, status=400):
     (reason,) = (await put(http, folder, name, data, status)).values()
     assert "\n" not in reason
     return reason
 
 
-def there(harness):
+def stored_names(harness):
     return sorted(os.listdir(harness.inbox))
 
 
@@ -46,7 +46,7 @@ async def test_dashboard_upload_is_saved_and_uploaded(harness, http):
     assert (harness.inbox / "a b é.jpg").stat().st_mode & 0o777 == 0o644
     (job,) = await harness.wait_for_states("a b é.jpg", "done")
     assert await harness.content(job) == data
-    assert there(harness) == ["a b é.jpg"]
+    assert stored_names(harness) == ["a b é.jpg"]
 
 
 async def test_dashboard_upload_in_polled_folder_is_found_at_once(harness, http, monkeypatch):
@@ -77,7 +77,7 @@ async def test_dashboard_upload_concurrent_same_names_all_saved(stopped, http, l
     dropped = await asyncio.gather(*(put(http, stopped.inbox, "a.jpg", data) for data in contents))
     assert sorted(one["name"] for one in dropped) == [*(f"a ({number}).jpg" for number in range(2, 9)), "a.jpg"]
     assert [(stopped.inbox / one["name"]).read_bytes() for one in dropped] == contents
-    assert len(there(stopped)) == 8
+    assert len(stored_names(stopped)) == 8
 
 
 async def test_dashboard_upload_rename_error_leaves_nothing(tmp_path, monkeypatch):
@@ -97,41 +97,43 @@ async def test_dashboard_upload_unselected_number_is_rejected(harness, http):
     harness.settings["folders"][0]["include"] = ["cover.jpg"]
     await harness.start()
     await put(http, harness.inbox, "cover.jpg", b"one")
-    assert "patterns exclude cover (2).jpg" in await why_not(http, harness.inbox, "cover.jpg", b"two")
-    assert there(harness) == ["cover.jpg"]
+    assert "patterns exclude cover (2).jpg" in await rejection(http, harness.inbox, "cover.jpg", b"two")
+    assert stored_names(harness) == ["cover.jpg"]
 
 
 @pytest.mark.parametrize("name", ["", "../a.jpg", "a/b.jpg", ".a.jpg", "a\n.jpg", "con.jpg", "x" * 300 + ".jpg"])
 async def test_dashboard_upload_unsafe_name_is_rejected(stopped, http, name):
-    await why_not(http, stopped.inbox, name, b"content")
-    assert there(stopped) == []
+    await rejection(http, stopped.inbox, name, b"content")
+    assert stored_names(stopped) == []
     assert not (stopped.folder / "a.jpg").exists()
 
 
 async def test_dashboard_upload_unselected_file_is_rejected(harness, http):
     harness.settings["folders"][0] |= {"include": ["*.jpg", "*.png"], "exclude": ["draft*"], "max_size": "1KiB"}
     await harness.start()
-    reason = await why_not(http, harness.inbox, "a.doc", b"content")
+    reason = await rejection(http, harness.inbox, "a.doc", b"content")
     assert reason == "a.doc would not be uploaded: the folder takes *.jpg *.png, and leaves out draft*"
-    await why_not(http, harness.inbox, "draft.jpg", b"content")
-    assert await why_not(http, harness.inbox, "a.jpg", b"") == "a.jpg: empty"
-    assert await why_not(http, harness.inbox, "a.jpg", bytes(1025), status=413) == "a.jpg: larger than max_size (1KiB)"
-    await why_not(http, harness.folder, "a.jpg", b"content", status=404)
-    await why_not(http, harness.folder / "state", "a.jpg", b"content", status=404)
-    assert there(harness) == []
+    await rejection(http, harness.inbox, "draft.jpg", b"content")
+    assert await rejection(http, harness.inbox, "a.jpg", b"") == "a.jpg: empty"
+    assert (
+        await rejection(http, harness.inbox, "a.jpg", bytes(1025), status=413) == "a.jpg: larger than max_size (1KiB)"
+    )
+    await rejection(http, harness.folder, "a.jpg", b"content", status=404)
+    await rejection(http, harness.folder / "state", "a.jpg", b"content", status=404)
+    assert stored_names(harness) == []
     await put(http, harness.inbox, "A.JPG", bytes(1024))
 
 
 async def test_dashboard_upload_missing_folder_is_rejected(stopped, http):
     stopped.inbox.rename(stopped.folder / "away")
-    reason = await why_not(http, stopped.inbox, "a.jpg", b"content", status=404)
+    reason = await rejection(http, stopped.inbox, "a.jpg", b"content", status=404)
     assert "does not exist" in reason or "offline" in reason
 
     def offline():
         return stopped.daemon.runtime.folders.watches[str(stopped.inbox)].status.state == "offline"
 
     await wait_until(offline)
-    assert "offline" in await why_not(http, stopped.inbox, "a.jpg", b"content", status=404)
+    assert "offline" in await rejection(http, stopped.inbox, "a.jpg", b"content", status=404)
     assert not stopped.inbox.exists()
 
 
@@ -139,8 +141,8 @@ async def test_dashboard_upload_without_length_is_rejected(stopped, http):
     async def chunked():
         yield b"content"
 
-    await why_not(http, stopped.inbox, "a.jpg", chunked(), status=411)
-    assert there(stopped) == []
+    await rejection(http, stopped.inbox, "a.jpg", chunked(), status=411)
+    assert stored_names(stopped) == []
 
 
 async def test_dashboard_upload_interrupted_leaves_nothing(stopped):
@@ -154,11 +156,11 @@ async def test_dashboard_upload_interrupted_leaves_nothing(stopped):
         return any(path.stat().st_size > 100_000 for path in stopped.inbox.iterdir())
 
     await wait_until(begun)
-    (part,) = there(stopped)
+    (part,) = stored_names(stopped)
     assert part.startswith(".")
     writer.close()
     await writer.wait_closed()
-    await wait_until(lambda: there(stopped) == [])
+    await wait_until(lambda: stored_names(stopped) == [])
 
 
 async def test_dashboard_upload_stalled_is_cancelled(stopped, http, monkeypatch):
@@ -174,7 +176,7 @@ async def test_dashboard_upload_stalled_is_cancelled(stopped, http, monkeypatch)
     async with http.put("/v1/drop", params=query, data=slow(), headers=headers) as answer:
         assert answer.status == 408
     go_on.set()
-    assert there(stopped) == []
+    assert stored_names(stopped) == []
 
 
 async def test_dashboard_upload_leftovers_are_removed_at_start(harness):
@@ -186,9 +188,9 @@ async def test_dashboard_upload_leftovers_are_removed_at_start(harness):
     held.begin(5)  # an upload in progress of another daemon
     await harness.start()
     await wait_until(lambda: not left.exists())
-    assert there(harness) == [".syncd-drop-00000000000000ff.part", other.name]
+    assert stored_names(harness) == [".syncd-drop-00000000000000ff.part", other.name]
     held.close()
-    assert there(harness) == [other.name]
+    assert stored_names(harness) == [other.name]
 
 
 async def content(*pieces):
@@ -255,5 +257,5 @@ async def test_save_upload_full_disk_raises_error(small_disk):
 async def test_dashboard_upload_full_disk_is_507(harness, http, small_disk):
     harness.settings["folders"][0]["path"] = str(small_disk)
     await harness.start()
-    assert " free, " in await why_not(http, small_disk, "a.jpg", io.BytesIO(bytes(2 * 1024 * 1024)), status=507)
+    assert " free, " in await rejection(http, small_disk, "a.jpg", io.BytesIO(bytes(2 * 1024 * 1024)), status=507)
     assert os.listdir(small_disk) == []

@@ -29,7 +29,7 @@ from tests.support.wait import wait_until
 
 DATA = b"ascii art " * 1000
 ACTIONS = ("keep", "delete", "move")
-AT_ONCE = 16
+CASES_PER_DAEMON = 16
 """Cases in one daemon, each with three folders."""
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "confirmations.md"
 BEGIN, END = "<!-- answers: begin -->\n", "<!-- answers: end -->\n"
@@ -66,7 +66,7 @@ def cases():
 
 
 CASES = list(cases())
-GROUPS = [CASES[start : start + AT_ONCE] for start in range(0, len(CASES), AT_ONCE)]
+GROUPS = [CASES[start : start + CASES_PER_DAEMON] for start in range(0, len(CASES), CASES_PER_DAEMON)]
 
 
 def data_of(name):
@@ -151,14 +151,14 @@ async def at_rest(service, count):
 
 
 @pytest.fixture
-def by_hand(monkeypatch):
+def manual_sweep(monkeypatch):
     async def never(self):
         await asyncio.Event().wait()
 
     monkeypatch.setattr(AfterUploadTask, "run", never)
 
 
-@pytest.mark.usefixtures("by_hand")
+@pytest.mark.usefixtures("manual_sweep")
 @pytest.mark.parametrize("group", GROUPS, ids=range(len(GROUPS)))
 async def test_deletion_requires_confirmation_by_server(tmp_path, group):
     published = read_table()

@@ -26,7 +26,7 @@ async def get(http, what, status=200, headers=None, **query):
         return answer.headers, await answer.read()
 
 
-async def why_not(http, what, job):
+async def rejection(http, what, job):
     async with http.get(f"/v1/{what}", params={"job": job["id"]}) as answer:
         assert answer.status == 404
         (reason,) = (await answer.json()).values()
@@ -102,7 +102,7 @@ async def test_preview_of_text_is_text(stopped, http):
 @pytest.mark.parametrize("name", HARMFUL)
 async def test_preview_unavailable_gives_reason(stopped, http, name):
     job = await job_of(stopped, "a.jpg", HARMFUL[name])
-    assert (await why_not(http, "preview", job)).startswith("a.jpg: ")
+    assert (await rejection(http, "preview", job)).startswith("a.jpg: ")
     assert (await get(http, "original", job=job["id"]))[1] == HARMFUL[name]
 
 
@@ -139,7 +139,7 @@ async def test_local_files_replaced_file_is_not_opened(stopped, http, instead, w
     (stopped.inbox / "a.jpg").unlink()
     instead(stopped.inbox / "a.jpg", secret)
     for what in ("preview", "original"):
-        assert await why_not(http, what, job) == f"a.jpg: {why}"
+        assert await rejection(http, what, job) == f"a.jpg: {why}"
 
 
 async def test_local_files_linked_folder_is_not_followed(stopped, http):
@@ -147,7 +147,7 @@ async def test_local_files_linked_folder_is_not_followed(stopped, http):
     (stopped.inbox / "below").rename(stopped.folder / "elsewhere")
     (stopped.inbox / "below").symlink_to(stopped.folder / "elsewhere")
     for what in ("preview", "original"):
-        assert "below/a.jpg: " in await why_not(http, what, job)
+        assert "below/a.jpg: " in await rejection(http, what, job)
 
 
 async def test_local_files_unwatched_folder_is_rejected(stopped, http):
@@ -155,7 +155,7 @@ async def test_local_files_unwatched_folder_is_rejected(stopped, http):
     (stopped.folder / "other").mkdir()
     stopped.settings["folders"][0]["path"] = "other"
     await stopped.reload()
-    assert "is not watched any more" in await why_not(http, "preview", job)
+    assert "is not watched any more" in await rejection(http, "preview", job)
 
 
 @pytest.mark.e2e
@@ -168,7 +168,7 @@ async def test_local_files_moved_file_is_found(harness, http):
     assert (await get(http, "original", job=job["id"]))[1] == KINDS["jpg"]
     assert (await get(http, "preview", job=job["id"]))[0]["Content-Type"] == "image/webp"
     (harness.folder / "sent" / "below" / "a.jpg").write_bytes(KINDS["png"])
-    assert "another has its name" in await why_not(http, "preview", job)
+    assert "another has its name" in await rejection(http, "preview", job)
 
 
 async def test_local_files_deleted_file_gives_reason(harness, http):
@@ -180,7 +180,7 @@ async def test_local_files_deleted_file_gives_reason(harness, http):
         return not (await harness.show("a.jpg"))[0]["present"]
 
     await wait_until(known_as_gone)
-    assert "after_upload deletes" in await why_not(http, "preview", job)
+    assert "after_upload deletes" in await rejection(http, "preview", job)
 
 
 @pytest.mark.parametrize(

@@ -271,7 +271,7 @@ async def test_reload_reports_settings_that_need_restart(harness):
 
 
 @asynccontextmanager
-async def elsewhere(harness):
+async def second_server(harness):
     """The harness's server at a second address; yields the list of its requests."""
     requests: list[str] = []
 
@@ -310,7 +310,7 @@ async def test_reload_new_address_is_asked_before_sending(harness, kind, how):
         (harness.inbox / f"{number}.jpg").write_bytes(random_bytes(100_000, number))
     await harness.start()
     await harness.wait_for_counts(done=20)
-    async with elsewhere(harness) as (url, requests):
+    async with second_server(harness) as (url, requests):
         drive["url"] = url
         if how == "reload":
             assert await harness.reload() == ["remote drive", f"folder {harness.inbox}"]
@@ -333,7 +333,7 @@ async def test_reload_former_url_keeps_records(harness, kind, how):
     await harness.start()
     await harness.wait_for_counts(done=20)
     before = [(job["id"], job["updated_at"]) for job in await harness.jobs()]
-    async with elsewhere(harness) as (url, requests):
+    async with second_server(harness) as (url, requests):
         drive["former_url"], drive["url"] = drive["url"], url
         if how == "reload":
             await harness.reload()

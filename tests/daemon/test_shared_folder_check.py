@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="abstract socket
 
 
 @pytest.fixture(autouse=True)
-def often(monkeypatch):
+def short_interval(monkeypatch):
     monkeypatch.setattr(shared_folder_check, "CHECK_INTERVAL_SECONDS", 0.02)
 
 

@@ -334,10 +334,10 @@ async def test_unread_connection_is_closed(daemon, tmp_path, monkeypatch):
         writer.write(raw.encode() * 20_000)
         await wait_until(lambda: dashboard._runner.server.requests_count > 100)
 
-        async def let_go():
+        async def accepts_again():
             return status_of(await say(dashboard, raw)) == 200
 
-        await wait_until(let_go)
+        await wait_until(accepts_again)
         writer.transport.abort()
 
 

@@ -14,8 +14,8 @@ pytestmark = pytest.mark.e2e
 
 def command(daemon, *arguments):
     """Run a command; return its exit code and its output."""
-    whole = [sys.executable, "-m", "syncd", *arguments[:1], "-c", daemon.config, *arguments[1:]]
-    ended = subprocess.run(whole, capture_output=True, text=True, check=False, timeout=60)
+    command_line = [sys.executable, "-m", "syncd", *arguments[:1], "-c", daemon.config, *arguments[1:]]
+    ended = subprocess.run(command_line, capture_output=True, text=True, check=False, timeout=60)
     return ended.returncode, ended.stdout + ended.stderr
 
 

@@ -24,7 +24,7 @@ def _sizes():
     return odd + [rng.randrange(1, 120_000) for _ in range(300 - 4 - len(odd))]
 
 
-class Dropper(threading.Thread):
+class FileCreator(threading.Thread):
     """A thread that creates files in a folder in all ways that programs use."""
 
     def __init__(self, inbox, elsewhere):
@@ -87,8 +87,8 @@ def test_upload_every_file_arrives_complete_and_once(tmp_path, daemon, receiver)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     daemon.start()
-    dropper = Dropper(daemon.inbox, elsewhere)
-    dropper.start()
+    creator = FileCreator(daemon.inbox, elsewhere)
+    creator.start()
     for name in ("empty-0.jpg", "empty-1.png", "empty-2.txt"):
         (daemon.inbox / name).touch()
     odd_name = os.path.join(os.fsencode(daemon.inbox), b"not utf-8 \xff and\nnewline.jpg")
@@ -96,15 +96,15 @@ def test_upload_every_file_arrives_complete_and_once(tmp_path, daemon, receiver)
         file.write(random_bytes(5000, "odd"))
     (daemon.inbox / "left out.doc").write_bytes(b"not an image")
     os.mkfifo(daemon.inbox / "pipe.jpg")
-    dropper.join()
-    dropper.dropped[os.fsdecode(odd_name)] = random_bytes(5000, "odd")
+    creator.join()
+    creator.dropped[os.fsdecode(odd_name)] = random_bytes(5000, "odd")
 
-    files = len(dropper.dropped)
+    files = len(creator.dropped)
     assert files + 3 == 300
     daemon.wait_for_counts(done=2 * files, skipped=2 * 4, queued=0, uploading=0, waiting=0)
 
     jobs = {(job["path"], job["remote"]): job for job in daemon.jobs("done")}
-    for path, data in dropper.dropped.items():
+    for path, data in creator.dropped.items():
         for remote in ("drive", "ascii"):
             shown = path if path in {job_path for job_path, _ in jobs} else _escaped(path)
             assert receiver.content(jobs[shown, remote]) == data, path
@@ -113,8 +113,8 @@ def test_upload_every_file_arrives_complete_and_once(tmp_path, daemon, receiver)
     assert counters["images"] == counters["files"] == files
     assert {job["detail"] for job in daemon.jobs("skipped")} == {"empty", "not a regular file"}
 
-    _renames_and_copies_cost_no_chunk(daemon, receiver, dropper.dropped)
-    _a_change_uploads_the_new_content(daemon, receiver, dropper.dropped)
+    _renames_and_copies_cost_no_chunk(daemon, receiver, creator.dropped)
+    _a_change_uploads_the_new_content(daemon, receiver, creator.dropped)
     assert daemon.terminate() == 0
 
 
@@ -168,10 +168,10 @@ def test_daemon_killed_resends_only_unacknowledged_chunks(daemon, receiver):
 
     daemon.start()
     daemon.wait_for_counts(done=2)
-    whole = 60 + -(-60 * MIB * 4 // 3 // (256 * 1024))  # chunks of both remotes
+    expected = 60 + -(-60 * MIB * 4 // 3 // (256 * 1024))  # chunks of both remotes
     sent_again = receiver.chunk_requests() - before
     # The multipart server lists the chunks it has, so chunks without an acknowledgement are not sent again either.
-    assert whole - before <= sent_again <= whole - sum(acknowledged.values())
+    assert expected - before <= sent_again <= expected - sum(acknowledged.values())
     for job in daemon.jobs("done"):
         assert receiver.content(job) == data
     assert daemon.terminate() == 0
@@ -198,15 +198,15 @@ def test_upload_file_rewritten_meanwhile_is_consistent(daemon, receiver):
 
     wait_until_sync(last_state_arrived, "the last state is there")
     # Every other file on the server must be an earlier state of this file.
-    _only_real_states(receiver, states)
+    _assert_only_known_states(receiver, states)
     assert daemon.terminate() == 0
 
 
-def _only_real_states(receiver, states):
+def _assert_only_known_states(receiver, states):
     counters = receiver.counters()
-    whole = [path for path in receiver.folder.rglob("*") if path.is_file() and path.stat().st_size == 30 * MIB]
+    complete = [path for path in receiver.folder.rglob("*") if path.is_file() and path.stat().st_size == 30 * MIB]
     assert counters["files"] >= 1
-    assert all(path.read_bytes() in states for path in whole if "unfinished" not in str(path))
+    assert all(path.read_bytes() in states for path in complete if "unfinished" not in str(path))
 
 
 def test_pause_survives_restart_and_resume_uploads_all(daemon, receiver):

@@ -11,7 +11,7 @@ from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
-MOST = 200 * 1024
+MAX_RSS_KIB = 200 * 1024
 """KiB of memory that the daemon may take at its highest."""
 
 
@@ -45,7 +45,7 @@ def test_burst_of_files_is_uploaded(daemon, receiver, scale):
         f"\n  {files} files made in {made:.1f} s, known after {known:.1f} s, there after {seconds:.1f} s;"
         f" highest RSS {highest // 1024} MiB; overflows {len(daemon.events('folder.overflow'))}"
     )
-    assert highest < MOST
+    assert highest < MAX_RSS_KIB
     assert receiver.counters()["files"] == files
     assert len(os.listdir(receiver.folder / "files" / "finished")) == files
     end(daemon)

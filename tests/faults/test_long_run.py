@@ -17,11 +17,11 @@ from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
-WARM = 2
+WARM_UP_ROUNDS = 2
 """Rounds after which all objects that are created once exist."""
-GROWTH = 4 * KIB
+MAX_GROWTH_KIB = 4 * KIB
 """Allowed difference of the memory between early and late rounds, in KiB."""
-MOST_THREADS = 6 + min(32, (os.cpu_count() or 1) + 4)
+MAX_THREADS = 6 + min(32, (os.cpu_count() or 1) + 4)
 """The main thread, two of the store, three of the watches, and asyncio's default executor."""
 
 
@@ -38,18 +38,19 @@ def test_long_run_leaks_nothing(daemon, proxy):
     number, memory, opened = 0, [], None
     while time.monotonic() < deadline or len(memory) < 8:
         number = run_round(daemon, proxy, number)
-        if len(memory) >= WARM:
+        if len(memory) >= WARM_UP_ROUNDS:
             wait_until_sync(partial(is_nothing_more_open, daemon, opened), partial(procfs.descriptors, daemon), 30)
-        elif len(memory) == WARM - 1:
+        elif len(memory) == WARM_UP_ROUNDS - 1:
             opened = stable_descriptors(daemon)
         memory.append(procfs.kib(daemon, "VmRSS"))
-        assert procfs.threads(daemon) <= MOST_THREADS
+        assert procfs.threads(daemon) <= MAX_THREADS
+    later = memory[WARM_UP_ROUNDS:]
     print(
         f"\n  {len(memory)} rounds, {number} files: threads {procfs.threads(daemon)}, descriptors {len(opened)},"
-        f" MiB at first {memory[0] / KIB:.1f}, then {min(memory[WARM:]) / KIB:.1f} to {max(memory[WARM:]) / KIB:.1f}"
+        f" MiB at first {memory[0] / KIB:.1f}, then {min(later) / KIB:.1f} to {max(later) / KIB:.1f}"
     )
-    part = max(1, len(memory[WARM:]) // 3)
-    assert statistics.mean(memory[-part:]) - statistics.mean(memory[WARM : WARM + part]) < GROWTH
+    part = max(1, len(later) // 3)
+    assert statistics.mean(later[-part:]) - statistics.mean(later[:part]) < MAX_GROWTH_KIB
     assert daemon.client.status()["jobs"]["failed"] == 0
     end(daemon)
 

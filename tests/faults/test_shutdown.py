@@ -16,7 +16,7 @@ from tests.support.wait import wait_until_sync
 
 pytestmark = pytest.mark.e2e
 
-PATIENCE = 5.0
+SHUTDOWN_TIMEOUT_SECONDS = 5.0
 
 
 def end(daemon, *, signals=1):
@@ -24,7 +24,7 @@ def end(daemon, *, signals=1):
     began = time.monotonic()
     for _ in range(signals):
         daemon.child.send_signal(signal.SIGTERM)
-    code = daemon.child.wait(PATIENCE)
+    code = daemon.child.wait(SHUTDOWN_TIMEOUT_SECONDS)
     seconds = time.monotonic() - began
     daemon.kill()
     log = daemon.log.read_text()
@@ -63,7 +63,7 @@ def test_shutdown_at_any_time_of_start_is_clean(daemon, scale):
         end(daemon, signals=1 + number % 3)
     daemon.start()
     daemon.wait_for_counts(done=200)
-    assert end(daemon) < PATIENCE
+    assert end(daemon) < SHUTDOWN_TIMEOUT_SECONDS
 
 
 def test_shutdown_during_hash_is_not_delayed(daemon):
@@ -102,7 +102,7 @@ def test_shutdown_repeated_signals_change_nothing(daemon):
     daemon.settings["scheduler"]["bandwidth"] = "1MiB/s"
     daemon.start()
     daemon.child.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + SHUTDOWN_TIMEOUT_SECONDS
     while daemon.is_running():
         assert time.monotonic() < deadline
         daemon.child.send_signal(signal.SIGTERM)

@@ -58,7 +58,7 @@ def drop(folder, names, size=20 * KIB):
     return contents
 
 
-def arrive(daemon, receiver, contents):
+def wait_until_uploaded(daemon, receiver, contents):
     """Wait until all files are uploaded to both services; compare the stored contents."""
 
     def done():
@@ -92,17 +92,17 @@ def test_watch_limit_reached_falls_back_to_polling(daemon, receiver):
     for number in range(10):
         contents |= drop(daemon.inbox / f"early {number}", [f"{number}.jpg"])
     daemon.start()
-    arrive(daemon, receiver, contents)
+    wait_until_uploaded(daemon, receiver, contents)
     assert folder(daemon)["watch"] == "native"
     for number in range(40):
         contents |= drop(daemon.inbox / f"late {number}", [f"late {number}.jpg"])
-    arrive(daemon, receiver, contents)
+    wait_until_uploaded(daemon, receiver, contents)
     status = folder(daemon)
     assert status["watch"] == "poll"
     assert "fs.inotify.max_user_watches=" in status["detail"]
     assert daemon.events("folder.polling")
     contents |= drop(daemon.inbox / "late 39", ["polled.jpg"])
-    arrive(daemon, receiver, contents)
+    wait_until_uploaded(daemon, receiver, contents)
     end(daemon)
 
 
@@ -121,11 +121,11 @@ def test_folder_remounted_during_uploads_repeats_no_chunk(daemon, receiver, moun
     drop(base / "disk", names(5, "meanwhile"))
     mounts.mount(daemon.inbox, "--bind", base / "disk")
     contents |= {daemon.inbox / name: (base / "disk" / name).read_bytes() for name in names(5, "meanwhile")}
-    arrive(daemon, receiver, contents)
+    wait_until_uploaded(daemon, receiver, contents)
     wait_until_sync(lambda: folder(daemon)["state"] == "watching", "the scan that found the files has ended")
     assert [len(daemon.events(name)) for name in ("folder.offline", "folder.online")] == [1, 1]
     contents |= drop(daemon.inbox, ["noticed at once.jpg"])
-    arrive(daemon, receiver, contents)
+    wait_until_uploaded(daemon, receiver, contents)
     assert receiver.counters()["chunks_repeated"] == 0
     end(daemon)
 
@@ -136,7 +136,7 @@ def test_daemon_started_before_mount_resends_nothing(daemon, receiver, mounts, b
     mounts.mount(daemon.inbox, "--bind", base / "disk")
     contents = drop(daemon.inbox, names(10))
     daemon.start()
-    arrive(daemon, receiver, contents)
+    wait_until_uploaded(daemon, receiver, contents)
     files = receiver.counters()["files"]
     end(daemon)
     mounts.unmount(daemon.inbox)
@@ -144,7 +144,7 @@ def test_daemon_started_before_mount_resends_nothing(daemon, receiver, mounts, b
     assert folder(daemon)["files"] == 10
     mounts.mount(daemon.inbox, "--bind", base / "disk")
     contents |= drop(daemon.inbox, ["new.jpg"])
-    arrive(daemon, receiver, contents)
+    wait_until_uploaded(daemon, receiver, contents)
     assert receiver.counters()["files"] == files + 1
     end(daemon)
 
@@ -154,14 +154,14 @@ def test_folder_replaced_by_other_file_system_is_scanned(daemon, receiver, mount
     mounts.mount(daemon.inbox)
     contents = drop(daemon.inbox, names(5))
     daemon.start()
-    arrive(daemon, receiver, contents)
+    wait_until_uploaded(daemon, receiver, contents)
     mounts.unmount(daemon.inbox)
     wait_until_sync(lambda: folder(daemon)["state"] == "offline", "it is missed")
     mounts.mount(daemon.inbox)
     other = drop(daemon.inbox, names(5, "other"))
-    arrive(daemon, receiver, other)
+    wait_until_uploaded(daemon, receiver, other)
     contents = drop(daemon.inbox / "new", names(3, "deeper"))
-    arrive(daemon, receiver, contents)
+    wait_until_uploaded(daemon, receiver, contents)
     end(daemon)
 
 
@@ -171,7 +171,7 @@ def test_folder_read_only_is_uploaded(daemon, receiver, mounts):
     mounts.change(daemon.inbox, "ro")
     daemon.settings["folders"][0]["after_upload"] = "delete"
     daemon.start()
-    arrive(daemon, receiver, contents)
+    wait_until_uploaded(daemon, receiver, contents)
     kept = wait_until_sync(lambda: daemon.events("file.kept"), "it says that it could not delete them")
     assert "Read-only file system" in kept[0]["reason"]
     assert len(os.listdir(daemon.inbox)) == 10
@@ -198,7 +198,7 @@ def test_store_disk_full_blocks_until_freed(daemon, receiver, small_disk):
     fill, free = small_disk
     contents = drop(daemon.inbox, names(20))
     daemon.start()
-    arrive(daemon, receiver, contents)
+    wait_until_uploaded(daemon, receiver, contents)
     fill()
     contents |= drop(daemon.inbox, names(100, "b"))
     wait_until_sync(lambda: daemon.events("store.blocked"), "it says that it is blocked")
@@ -207,7 +207,7 @@ def test_store_disk_full_blocks_until_freed(daemon, receiver, small_disk):
     assert "full" in daemon.events("store.blocked")[0]["reason"]
     assert not daemon.events("store.unblocked")
     free()
-    arrive(daemon, receiver, contents)
+    wait_until_uploaded(daemon, receiver, contents)
     assert daemon.events("store.unblocked")
     assert len(daemon.events("store.blocked")) == len(daemon.events("store.unblocked"))
     end(daemon)
@@ -241,7 +241,7 @@ def test_shutdown_with_full_store_disk_loses_nothing(daemon, receiver, small_dis
     free()
     del daemon.settings["scheduler"]["bandwidth"]
     daemon.start()
-    arrive(daemon, receiver, contents)
+    wait_until_uploaded(daemon, receiver, contents)
     end(daemon)
 
 
@@ -256,7 +256,7 @@ def test_store_created_on_full_disk_reports_it(daemon, receiver, small_disk):
     free()
     daemon.log.unlink()
     daemon.start()
-    arrive(daemon, receiver, contents)
+    wait_until_uploaded(daemon, receiver, contents)
     end(daemon)
 
 
@@ -296,7 +296,7 @@ def test_unreadable_files_upload_once_readable(daemon, receiver):
     daemon.wait_for_counts(done=2, waiting=2)
     closed.chmod(0o600)
     shut.chmod(0o700)
-    arrive(daemon, receiver, contents)
+    wait_until_uploaded(daemon, receiver, contents)
     wait_until_sync(lambda: folder(daemon)["detail"] is None, "all is well again")
     assert daemon.client.status()["jobs"]["failed"] == 0
     end(daemon)

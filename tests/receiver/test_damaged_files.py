@@ -39,7 +39,7 @@ async def post(tmp_path):
     await runner.cleanup()
 
 
-def harm(tmp_path, kind, digest):
+def damage(tmp_path, kind, digest):
     path = tmp_path / kind / "finished" / digest / "data"
     there = path.read_bytes()
     path.write_bytes(bytes([there[0] ^ 1]) + there[1:])
@@ -57,7 +57,7 @@ async def direct(post):
 async def test_create_damaged_file_starts_new_task(post, tmp_path):
     await direct(post)
     assert (await post("/api/files/upload/create", order()))[1]["file_exists"] is True
-    path = harm(tmp_path, "files", DIGEST)
+    path = damage(tmp_path, "files", DIGEST)
     _, agreed = await post("/api/files/upload/create", order())
     assert agreed["file_exists"] is False
     assert not path.exists()
@@ -68,7 +68,7 @@ async def test_create_damaged_file_starts_new_task(post, tmp_path):
 
 async def test_direct_damaged_file_is_replaced(post, tmp_path):
     await direct(post)
-    path = harm(tmp_path, "files", DIGEST)
+    path = damage(tmp_path, "files", DIGEST)
     assert (await direct(post))[0] == 200
     assert path.read_bytes() == DATA
 
@@ -76,7 +76,7 @@ async def test_direct_damaged_file_is_replaced(post, tmp_path):
 async def test_create_file_replaced_during_check_is_kept(post, tmp_path, monkeypatch):
     """A file system reuses inode numbers: an equal number does not mean the same file."""
     await direct(post)
-    path = harm(tmp_path, "files", DIGEST)
+    path = damage(tmp_path, "files", DIGEST)
     has_digest = file_io.has_digest
 
     def replaced_after(read, digest):
@@ -97,6 +97,6 @@ async def test_register_damaged_image_starts_again(post, tmp_path):
     chunk = {"id": 0, "size": len(text), "data": text.decode()}
     assert [(await post("/image", image))[0], (await post(f"/image/{digest}/chunks", chunk))[0]] == [201, 201]
     assert (await post("/image", image))[0] == 409
-    path = harm(tmp_path, "images", digest)
+    path = damage(tmp_path, "images", digest)
     assert [(await post("/image", image))[0], (await post(f"/image/{digest}/chunks", chunk))[0]] == [201, 201]
     assert path.read_bytes() == text

@@ -124,7 +124,7 @@ async def test_expiry_is_synced_before_confirmation(
     sync, replace = stored_files.sync_path, os.replace
     plans: list[str] = []
 
-    def noting_sync(path: str) -> None:
+    def recording_sync(path: str) -> None:
         if os.path.isfile(path) and os.path.basename(path) not in ("data", "plan.json"):
             plans.append(path)
             steps.append("sync the new plan")
@@ -132,13 +132,13 @@ async def test_expiry_is_synced_before_confirmation(
             steps.append(f"sync {os.path.basename(path)}")
         sync(path)
 
-    def noting_replace(source: str, target: str) -> None:
+    def recording_replace(source: str, target: str) -> None:
         assert not fsync or source == plans[-1]
         steps.append(f"replace {os.path.basename(target)}")
         replace(source, target)
 
-    monkeypatch.setattr(stored_files, "sync_path", noting_sync)
-    monkeypatch.setattr(os, "replace", noting_replace)
+    monkeypatch.setattr(stored_files, "sync_path", recording_sync)
+    monkeypatch.setattr(os, "replace", recording_replace)
     assert (await again(client, {})).status == 200
     synced = ["sync the new plan", "replace plan.json", f"sync {SHA}", "sync finished"]
     assert steps == (synced if fsync else ["replace plan.json"])
@@ -207,13 +207,13 @@ async def test_slow_upload_keeps_expiry_of_other_upload(
     await send_direct(client, expiring_in(clock, 1))
     create, entered, go_on = file_io.create, threading.Event(), threading.Event()
 
-    def held_up(path: str, data: bytes = b"", *, size: int = 0) -> None:
+    def blocked(path: str, data: bytes = b"", *, size: int = 0) -> None:
         create(path, data, size=size)
         if os.path.basename(path) != "plan.json" and b'"expired_at": "' in bytes(data):
             entered.set()
             assert go_on.wait(10)
 
-    monkeypatch.setattr(file_io, "create", held_up)
+    monkeypatch.setattr(file_io, "create", blocked)
     slow = asyncio.create_task(again(client, expiring_in(clock, 2)))
     assert await asyncio.to_thread(entered.wait, 10)
     await find(client, {})

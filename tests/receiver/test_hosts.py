@@ -43,8 +43,16 @@ async def serving_at(tmp_path: Path):
     await asyncio.gather(*ended)
 
 
-OWN = ["127.0.0.1:PORT", "localhost:PORT", "LOCALHOST:PORT", "localhost", "localhost:80", "[::1]:PORT", "[0:0::1]:1"]
-FOREIGN = [
+OWN_HOSTS = [
+    "127.0.0.1:PORT",
+    "localhost:PORT",
+    "LOCALHOST:PORT",
+    "localhost",
+    "localhost:80",
+    "[::1]:PORT",
+    "[0:0::1]:1",
+]
+FOREIGN_HOSTS = [
     "evil.test:PORT",
     "evil.test",
     "localhost.evil.test:PORT",
@@ -66,12 +74,12 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize("host", OWN)
+@pytest.mark.parametrize("host", OWN_HOSTS)
 async def test_own_host_name_is_accepted(client: ReceiverClient, host: str) -> None:
     assert (await ask(client, host)).status == 200
 
 
-@pytest.mark.parametrize("host", FOREIGN)
+@pytest.mark.parametrize("host", FOREIGN_HOSTS)
 @pytest.mark.parametrize("path", ["/image", "/api/files/upload/create"])
 async def test_foreign_host_name_is_rejected(client: ReceiverClient, folder: Path, host: str, path: str) -> None:
     """DNS rebinding: page and requests have one origin, so only the host name shows it."""
@@ -128,7 +136,7 @@ async def test_allowed_host_name_is_accepted(start: Start) -> None:
         assert (await ask(client, host)).status == 403, host
 
 
-FROM_ELSEWHERE = [
+CROSS_SITE = [
     {"Origin": "http://evil.test"},
     {"Origin": "null"},
     {"Origin": ""},
@@ -145,7 +153,7 @@ FROM_ELSEWHERE = [
 ]
 
 
-@pytest.mark.parametrize("headers", FROM_ELSEWHERE)
+@pytest.mark.parametrize("headers", CROSS_SITE)
 async def test_cross_site_request_is_rejected(client: ReceiverClient, folder: Path, headers) -> None:
     """A browser sends a form with a file to another site without asking that site."""
     headers = {name: value.replace("PORT", str(URL(client.url).port)) for name, value in headers.items()}

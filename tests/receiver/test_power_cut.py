@@ -32,16 +32,16 @@ async def test_complete_syncs_file_before_rename(start: Start, monkeypatch, fsyn
     steps: list[str] = []
     sync, rename = stored_files.sync_path, os.rename
 
-    def noting_sync(path: str) -> None:
+    def recording_sync(path: str) -> None:
         steps.append(f"sync {Path(path).name}")
         sync(path)
 
-    def noting_rename(source: str, target: str) -> None:
+    def recording_rename(source: str, target: str) -> None:
         steps.append("rename")
         rename(source, target)
 
-    monkeypatch.setattr(stored_files, "sync_path", noting_sync)
-    monkeypatch.setattr(os, "rename", noting_rename)
+    monkeypatch.setattr(stored_files, "sync_path", recording_sync)
+    monkeypatch.setattr(os, "rename", recording_rename)
     assert (await client.complete(task)).status == 200
     synced = ["sync data", "sync plan.json", f"sync {task}", "rename", "sync finished"]
     assert steps == (synced if fsync else ["rename"])

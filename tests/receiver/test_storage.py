@@ -48,12 +48,12 @@ async def test_ended_upload_does_not_change_next_upload_of_key(store: Store) -> 
 async def test_sweep_keeps_upload_with_chunk_being_written(store: Store, clock: OffsetClock, monkeypatch) -> None:
     write_chunk, entered, go_on = file_io.write_chunk, threading.Event(), threading.Event()
 
-    def held_up(*paths: str, **chunk) -> bool:
+    def blocked(*paths: str, **chunk) -> bool:
         entered.set()
         assert go_on.wait(10)
         return write_chunk(*paths, **chunk)
 
-    monkeypatch.setattr(file_io, "write_chunk", held_up)
+    monkeypatch.setattr(file_io, "write_chunk", blocked)
     upload = await store.start(PLAN.digest, PLAN)
     assert upload is not None
     writing = asyncio.create_task(store.write(upload, 0, b"da"))

@@ -257,12 +257,12 @@ async def test_reserve_counts_writes_in_progress(start: Start, free, monkeypatch
     free[0] = GIB + KB
     write_chunk, entered, go_on = file_io.write_chunk, threading.Event(), threading.Event()
 
-    def held_up(*paths: str, **chunk) -> bool:
+    def blocked(*paths: str, **chunk) -> bool:
         entered.set()
         assert go_on.wait(10)
         return write_chunk(*paths, **chunk)
 
-    monkeypatch.setattr(file_io, "write_chunk", held_up)
+    monkeypatch.setattr(file_io, "write_chunk", blocked)
     first = asyncio.create_task(client.chunk(tasks[0], 0, data_of(0)))
     assert await asyncio.to_thread(entered.wait, 10)
     await refusal(await client.chunk(tasks[1], 0, data_of(1)))

@@ -102,12 +102,12 @@ def test_restore_selects_paths(filled):
 
 
 def test_restore_overwrites_nothing(filled):
-    back, elsewhere = filled.folder / "back", filled.folder / "elsewhere"
+    back, outside = filled.folder / "back", filled.folder / "outside"
     (back / "one.png").mkdir(parents=True)
     other = bytes(len(FILES[b"a.jpg"]))  # the same length as the uploaded file
     (back / "a.jpg").write_bytes(other)
-    elsewhere.write_bytes(FILES[b"art.txt"])
-    (back / "art.txt").symlink_to(elsewhere)
+    outside.write_bytes(FILES[b"art.txt"])
+    (back / "art.txt").symlink_to(outside)
     done = filled.syncd("restore", "--to", back, "--json")
     assert (done.code, done.json["restored"], done.json["failed"]) == (1, len(FILES) - 3, 3)
     assert [problem["path"] for problem in done.json["problems"]] == ["a.jpg", "art.txt", "one.png"]

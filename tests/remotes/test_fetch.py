@@ -210,12 +210,12 @@ async def test_fetch_redirect_to_other_host_sends_no_secret(make_client):
 
     async def point(request: web.Request) -> web.Response:
         seen.append(dict(request.headers))
-        raise web.HTTPFound(f"{elsewhere}/cdn/1?signature=2")
+        raise web.HTTPFound(f"{other_url}/cdn/1?signature=2")
 
     cdn, drive = web.Application(), web.Application()
     cdn.router.add_get("/cdn/1", give)
     drive.router.add_get("/api/files/f-1", point)
-    async with serve_app(cdn) as elsewhere, serve_app(drive) as url:
+    async with serve_app(cdn) as other_url, serve_app(drive) as url:
         remote = make_client("multipart", url, token=TOKEN, headers={"X-Key": "s3cret"})
         key, taken = content_of(remote, DATA).key, ReceivedFile()
         assert await remote.fetch("f-1", key, taken) == key
@@ -229,8 +229,8 @@ async def test_fetch_redirect_to_other_host_sends_no_secret(make_client):
 async def test_fetch_truncated_download_is_transient(make_client, start_server):
     async def handle(server, reader, writer):
         await read_request(reader)
-        whole = reply("200 OK", DATA)
-        writer.write(whole[: len(whole) - 100])
+        complete = reply("200 OK", DATA)
+        writer.write(complete[: len(complete) - 100])
         await writer.drain()
 
     server = await start_server(handle)

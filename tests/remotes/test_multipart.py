@@ -363,7 +363,7 @@ async def test_begin_after_failure_or_special_name_uses_chunks(make, mock_respon
 async def test_begin_with_storage_options_uses_chunks(make, mock_response, name):
     """Servers respect these options only in *create*."""
     mock_response("POST", f"{UP}/create", payload=agreed())
-    assert await begin(make(direct="auto", **{name: TELLING[name]})) == session()
+    assert await begin(make(direct="auto", **{name: REMOTE_OPTIONS[name]})) == session()
 
 
 async def test_begin_above_slow_limit_uses_chunks(make, mock_response):
@@ -421,14 +421,14 @@ async def test_api_call_redirect_is_remote_failure(make, mock_response):
 
 
 MOVED = {"status": 308, "headers": {"Location": "https://new.test/x"}}
-TOLD = {
+CREATE_OPTIONS = {
     "hash": HASH,
     "pool_id": POOL,
     "bundle_id": "00000000-0000-0000-0000-000000000002",
     "encrypt_password": "psst",
     "expired_at": "2023-11-15T22:13:20Z",
 }
-TELLING = {"bundle_id": TOLD["bundle_id"], "encrypt_password": "psst", "expired_at": "1d"}
+REMOTE_OPTIONS = {"bundle_id": CREATE_OPTIONS["bundle_id"], "encrypt_password": "psst", "expired_at": "1d"}
 
 
 async def test_begin_sends_create_fields(make_client, start_server):
@@ -437,12 +437,12 @@ async def test_begin_sends_create_fields(make_client, start_server):
         writer.write(reply("200 OK", json.dumps(agreed()).encode()))
 
     server = await start_server(handle)
-    remote = make_client("multipart", server.url, prefix="/drive/files/upload", chunk_size=100_000, **TELLING)
+    remote = make_client("multipart", server.url, prefix="/drive/files/upload", chunk_size=100_000, **REMOTE_OPTIONS)
     await begin(remote, name="عکس\n🦊.jpg", failures=1)
     head, _, body = server.seen[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /drive/files/upload/create HTTP/1.1\r\n")
     assert json.loads(body) == {
-        **TOLD,
+        **CREATE_OPTIONS,
         "file_name": "عکس\n🦊.jpg",
         "file_size": len(DATA),
         "content_type": "image/jpeg",

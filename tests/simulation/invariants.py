@@ -19,7 +19,7 @@ from tests.simulation.selection import selects
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-PATIENCE = 1500.0
+REST_TIMEOUT_SECONDS = 1500.0
 """Simulated seconds until rest, at most: more than all backoffs, scans, waits and polls together."""
 QUIET = 450.0
 """Simulated seconds until files may be deleted for which the system cannot report writers."""
@@ -73,12 +73,12 @@ class Invariants:
 
     async def _rested(self, *, scanned: bool) -> bool:
         world, pause = self._world, 1.0
-        deadline = world.now() + PATIENCE
+        deadline = world.now() + REST_TIMEOUT_SECONDS
         while (unrest := self._unrest(scanned=scanned)) and world.now() < deadline:
             await asyncio.sleep(pause)
             pause = min(5.0, pause * 1.5)
         if unrest:
-            world.report_violation("P1", f"after {PATIENCE:g} s without trouble: {unrest}")
+            world.report_violation("P1", f"after {REST_TIMEOUT_SECONDS:g} s without trouble: {unrest}")
         return not unrest
 
     # Promise 1.

@@ -20,7 +20,7 @@ class Mutant:
     promise: str
     name: str
     patches: tuple[Patch, ...]
-    elsewhere: str | None = None
+    other_tests: str | None = None
     """The tests that notice the mutant if the simulation cannot."""
 
     @contextmanager
@@ -32,9 +32,9 @@ class Mutant:
             yield
 
 
-def mutant(promise: str, name: str, *patches: Patch, elsewhere: str | None = None) -> Mutant:
+def mutant(promise: str, name: str, *patches: Patch, other_tests: str | None = None) -> Mutant:
     """Return the mutant with all ``patches``."""
-    return Mutant(promise=promise, name=name, patches=patches, elsewhere=elsewhere)
+    return Mutant(promise=promise, name=name, patches=patches, other_tests=other_tests)
 
 
 def replaced(target: Any, name: str, value: Any) -> Patch:

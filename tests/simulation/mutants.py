@@ -94,14 +94,14 @@ MUTANTS = [
         "P1",
         "a result counts under a stale claim",
         replaced(claims, "finish_claim", _finish_any_claim),
-        elsewhere="tests/store/test_claims.py",
+        other_tests="tests/store/test_claims.py",
     ),
     mutant(
         "P1",
         "an empty mount point is an empty folder",
         lambda: mock.patch.object(ScanRunner, "root_with_entries", _ROOT_HAS_ENTRIES, create=True),
         replaced(folder, "_is_empty", returning(False)),
-        elsewhere="tests/watch/test_failures.py",
+        other_tests="tests/watch/test_failures.py",
     ),
     mutant("P2", "no fingerprint is compared", replaced(FileSource, "_check_fingerprint", returning(None))),
     mutant(
@@ -166,8 +166,8 @@ def main() -> int:
             continue
         found = schedules_until_found(each, asked.seed, asked.count)
         number, seen = found or (f"none of {asked.count}", "not at all")
-        if found is None and each.elsewhere and noticed_by(each.elsewhere, each):
-            seen = each.elsewhere
+        if found is None and each.other_tests and noticed_by(each.other_tests, each):
+            seen = each.other_tests
         missed += seen == "not at all"
         print(f"| {each.promise} | {each.name} | {number} | {seen} |", flush=True)
     return 1 if missed else 0

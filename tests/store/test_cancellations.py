@@ -103,13 +103,13 @@ async def test_cancelled_alike_includes_gone_files_of_the_remote(store, remote):
     await observe(store, remote, seen("a"))
     number = await cancel(store, "a")
     await observe(store, [remote, other], seen("b", birth_ns=8))
-    (job,), (elsewhere,) = await claim(store, remote), await claim(store, other)
+    (job,), (other_job,) = await claim(store, remote), await claim(store, other)
     (here,) = await store.cancelled_alike(job, SHA)
     assert (here.id, here.path, here.present) == (number, "a", True)
     await store.mark_files_gone(FOLDER, ["a"])
     (gone,) = await store.cancelled_alike(job, SHA)
     assert (gone.id, gone.present) == (number, False)
-    assert await alike(store, elsewhere) == []
+    assert await alike(store, other_job) == []
     await store.cancel_again(job, SHA)
     await store.mark_files_gone(FOLDER, ["b"])
     await observe(store, remote, seen("c", birth_ns=9))

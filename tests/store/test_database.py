@@ -86,13 +86,13 @@ async def test_database_has_two_threads(database):
 
 
 async def test_failing_unit_rolls_back_alone(database):
-    def half_way(connection) -> None:
+    def failing(connection) -> None:
         insert("half")(connection)
         raise ValueError("half way")
 
     results = await asyncio.gather(
         database.write(insert("a")),
-        database.write(half_way),
+        database.write(failing),
         database.write(insert("a")),
         database.write(insert("b")),
         return_exceptions=True,

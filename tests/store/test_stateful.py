@@ -187,23 +187,23 @@ class StoreMachine(RuleBasedStateMachine):
     # Operations of a user.
 
     @precondition(lambda self: self.files)
-    @rule(data=st.data(), order=st.sampled_from(["retry", "cancel"]))
-    def order(self, data, order):
+    @rule(data=st.data(), retry_or_cancel=st.sampled_from(["retry", "cancel"]))
+    def retry_or_cancel(self, data, retry_or_cancel):
         path = data.draw(st.sampled_from(sorted(self.files)))
         records = self.run(self.store.jobs_of(path, [FOLDER]))
-        affected = self.run(getattr(self.store, order)([record.id for record in records]))
+        affected = self.run(getattr(self.store, retry_or_cancel)([record.id for record in records]))
         for record in records:
             job = self.files[path].jobs[record.remote_id]
-            open_to_it = (W, F, S) if order == "retry" else (Q, U, W, F)
+            open_to_it = (W, F, S) if retry_or_cancel == "retry" else (Q, U, W, F)
             assert (record.id in affected) is (job.state in open_to_it)
             if record.id in affected:
-                job.state, job.version = (Q if order == "retry" else S), self.files[path].version
+                job.state, job.version = (Q if retry_or_cancel == "retry" else S), self.files[path].version
                 job.left_out = False
 
     # Invariants.
 
     @invariant()
-    def the_store_is_as_the_model(self):
+    def store_equals_model(self):
         records = self.run(self.store.jobs(REMOTES, limit=100))
         found = {(record.path, record.remote_id): record.state for record in records}
         assert found == {
@@ -212,7 +212,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.last == {record.id: record.state for record in records}
 
     @invariant()
-    def a_page_has_stamps_of_exactly_the_files_that_need_nothing(self):
+    def page_has_stamps_of_unchanged_files(self):
         found = [seen(path, 1, size=file.size) for path, file in sorted(self.files.items()) if file.present]
         for remotes in (REMOTES, REMOTES[:1]):
             changed = self.run(self.store.diff(FOLDER, found, remotes))
@@ -224,7 +224,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert list(page.items()) == list(stamps.items())
 
     @invariant()
-    def the_counts_are_right(self):
+    def counts_match_jobs(self):
         query = text("SELECT state, count(*), sum(size) FROM jobs WHERE remote_id = :remote GROUP BY state")
         for remote in REMOTES:
             rows = self.run(

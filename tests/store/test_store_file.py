@@ -107,7 +107,7 @@ async def test_unreadable_folder_does_not_block(database, reports, monkeypatch):
     assert not reports
 
 
-def meanwhile(key, deed):
+def during_transaction(key, change):
     """Return work that changes the file in the transaction, after the last check of its path."""
     done = []
 
@@ -115,7 +115,7 @@ def meanwhile(key, deed):
         result = insert(key)(connection)
         if not done:
             done.append(True)
-            deed()
+            change()
         return result
 
     return work
@@ -124,7 +124,7 @@ def meanwhile(key, deed):
 async def test_commit_to_deleted_file_is_not_answered(database, path, reports, tmp_path):
     answered = []
     write = asyncio.create_task(
-        database.write(meanwhile("second", lambda: move(path, tmp_path / "aside")), answered.append)
+        database.write(during_transaction("second", lambda: move(path, tmp_path / "aside")), answered.append)
     )
     await wait_until(lambda: reports)
     assert not write.done()
@@ -136,7 +136,7 @@ async def test_commit_to_deleted_file_is_not_answered(database, path, reports, t
 
 
 async def test_close_fails_commit_to_deleted_file(database, path, reports, tmp_path):
-    write = asyncio.create_task(database.write(meanwhile("second", lambda: move(path, tmp_path / "aside"))))
+    write = asyncio.create_task(database.write(during_transaction("second", lambda: move(path, tmp_path / "aside"))))
     await wait_until(lambda: reports)
     after = asyncio.create_task(database.write(insert("third")))
     await asyncio.sleep(0)
@@ -155,7 +155,7 @@ async def test_moved_file_is_complete_without_its_log(database, path, reports, t
 
 
 async def test_commit_to_deleted_log_goes_into_file(database, path, reports, tmp_path):
-    assert await database.write(meanwhile("second", lambda: os.unlink(f"{path}-wal"))) == "second"
+    assert await database.write(during_transaction("second", lambda: os.unlink(f"{path}-wal"))) == "second"
     assert in_the_file_alone(path, tmp_path) == {"first", "second"}
     write = asyncio.create_task(database.write(insert("third")))
     await wait_until(lambda: reports)

@@ -11,7 +11,7 @@ _MEMORY = "/dev/shm"
 
 
 @pytest.fixture
-def place() -> Iterator[Path]:
+def base() -> Iterator[Path]:
     """Create a folder, in memory if possible, so that bursts of files do not wait for a disk."""
     with tempfile.TemporaryDirectory(dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as path:
         yield Path(path)
@@ -23,15 +23,15 @@ def records() -> MemoryRecords:
 
 
 @pytest.fixture
-def harness(place, records) -> WatchHarness:
-    root = place / "inbox"
+def harness(base, records) -> WatchHarness:
+    root = base / "inbox"
     root.mkdir()
     return WatchHarness(root, records)
 
 
 @pytest.fixture
-def other(place) -> Path:
+def other(base) -> Path:
     """Create a folder outside the watched one, on the same file system."""
-    path = place / "elsewhere"
+    path = base / "elsewhere"
     path.mkdir()
     return path

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux repo
 
 
 @pytest.fixture(autouse=True)
-def soon(monkeypatch):
+def short_interval(monkeypatch):
     monkeypatch.setattr(scans, "MIN_GAP_SCAN_INTERVAL_SECONDS", 0.1)
     monkeypatch.setattr(folder_module, "CHECK_INTERVAL_SECONDS", 0.1)
 
@@ -38,16 +38,16 @@ def mountable():
         subprocess.run(["umount", "-l", str(path)], check=False, capture_output=True)
 
 
-async def test_folder_behind_symlink_reports_files(place, records):
-    (place / "real").mkdir()
-    (place / "link").symlink_to("real")
-    harness = WatchHarness(place / "link", records)
+async def test_folder_behind_symlink_reports_files(base, records):
+    (base / "real").mkdir()
+    (base / "link").symlink_to("real")
+    harness = WatchHarness(base / "link", records)
     async with harness.running() as watch:
         assert (watch.status.watch, watch.status.detail) == ("native", None)
-        (place / "link" / "a.jpg").write_bytes(b"new")
-        (place / "real" / "sub").mkdir()
+        (base / "link" / "a.jpg").write_bytes(b"new")
+        (base / "real" / "sub").mkdir()
         await wait_until(lambda: "a.jpg" in records.known)
-        (place / "real" / "sub" / "b.jpg").write_bytes(b"new")
+        (base / "real" / "sub" / "b.jpg").write_bytes(b"new")
         await wait_until(lambda: "sub/b.jpg" in records.known)
 
 

@@ -25,31 +25,31 @@ if sys.platform != "linux":
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch):
+def short_waits(monkeypatch):
     monkeypatch.setattr(inspection, "FIRST_RECHECK_SECONDS", 0.02)
     monkeypatch.setattr(inspection, "MAX_RECHECK_SECONDS", 0.1)
 
 
 @pytest.fixture
-def looks(monkeypatch) -> list[object]:
+def inspections(monkeypatch) -> list[object]:
     """Record the result of each inspection."""
     found: list[object] = []
 
-    def noting(tree: WatchedTree, seen: FoundFile) -> FoundFile | Unfinished:
+    def recording(tree: WatchedTree, seen: FoundFile) -> FoundFile | Unfinished:
         found.append(inspect(tree, seen))
         return found[-1]
 
-    monkeypatch.setattr(debounce, "inspect", noting)
+    monkeypatch.setattr(debounce, "inspect", recording)
     return found
 
 
 @pytest.mark.parametrize("watch", ["native", "poll"])
-async def test_file_of_pausing_writer_waits(harness, records, looks, watch):
+async def test_file_of_pausing_writer_waits(harness, records, inspections, watch):
     async with harness.running(watch=watch):
         with (harness.path / "a.jpg").open("wb", buffering=0) as file:
             file.write(b"half")
             harness.watch.request_rescan()
-            await wait_until(lambda: looks.count(Unfinished.IN_USE) > 5)
+            await wait_until(lambda: inspections.count(Unfinished.IN_USE) > 5)
             assert not records.observed
             file.write(b" and half")
         await wait_until(lambda: records.observed)
@@ -57,49 +57,51 @@ async def test_file_of_pausing_writer_waits(harness, records, looks, watch):
     assert [seen.fingerprint.size for seen in records.observed] == [13]
 
 
-async def test_file_open_at_start_waits(harness, records, looks):
+async def test_file_open_at_start_waits(harness, records, inspections):
     (harness.path / "a.jpg").write_bytes(b"x")
     (harness.path / "b.jpg").write_bytes(b"x")
     set_age(harness.path / "a.jpg")
     set_age(harness.path / "b.jpg")
     with (harness.path / "a.jpg").open("r+b") as file:
         async with harness.running():
-            await wait_until(lambda: looks.count(Unfinished.IN_USE) > 2)
+            await wait_until(lambda: inspections.count(Unfinished.IN_USE) > 2)
             harness.watch.request_rescan()
-            await wait_until(lambda: harness.watch.status.state == "watching" and looks.count(Unfinished.IN_USE) > 4)
+            await wait_until(
+                lambda: harness.watch.status.state == "watching" and inspections.count(Unfinished.IN_USE) > 4
+            )
             assert records.known.keys() == {"b.jpg"}
             file.close()
             await wait_until(lambda: "a.jpg" in records.known)
 
 
-async def test_empty_file_open_for_writing_waits(harness, records, looks):
+async def test_empty_file_open_for_writing_waits(harness, records, inspections):
     async with harness.running():
         with (harness.path / "a.jpg").open("wb", buffering=0) as file:
-            await wait_until(lambda: looks.count(Unfinished.IN_USE) > 2)
+            await wait_until(lambda: inspections.count(Unfinished.IN_USE) > 2)
             file.write(b"x")
         await wait_until(lambda: records.observed)
     assert [seen.unfit for seen in records.observed] == [None]
 
 
-async def test_file_mapped_for_writing_waits(harness, records, looks):
+async def test_file_mapped_for_writing_waits(harness, records, inspections):
     (harness.path / "a.jpg").write_bytes(b"x" * 5000)
     with (harness.path / "a.jpg").open("r+b") as file:
         mapped = mmap.mmap(file.fileno(), 0)
     async with harness.running():
-        await wait_until(lambda: looks.count(Unfinished.IN_USE) > 2)
+        await wait_until(lambda: inspections.count(Unfinished.IN_USE) > 2)
         assert not records.observed
         mapped[:1] = b"y"
         mapped.close()
         await wait_until(lambda: records.observed)
 
 
-async def test_open_file_is_in_status_and_logged_once(harness, records, looks):
+async def test_open_file_is_in_status_and_logged_once(harness, records, inspections):
     with capture_logs() as logs:
         async with harness.running() as watch:
             with (harness.path / "a.jpg").open("wb") as file:
                 file.write(b"x")
                 file.flush()
-                await wait_until(lambda: looks.count(Unfinished.IN_USE) > 2)
+                await wait_until(lambda: inspections.count(Unfinished.IN_USE) > 2)
                 assert watch.in_use("a.jpg")
                 assert watch.status.detail == (
                     "1 open for writing by another program, such as a.jpg: uploaded after that program closes them"
@@ -110,7 +112,7 @@ async def test_open_file_is_in_status_and_logged_once(harness, records, looks):
     assert [log["path"] for log in logs if log["event"] == "file.in_use"] == ["a.jpg"]
 
 
-async def test_open_file_that_disappears_is_forgotten(harness, records, looks):
+async def test_open_file_that_disappears_is_forgotten(harness, records, inspections):
     async with harness.running() as watch:
         with (harness.path / "a.jpg").open("wb") as file:
             file.write(b"x")
@@ -152,16 +154,16 @@ async def test_scan_once_names_file_in_inspection_at_timeout(harness, records, m
     assert watch.unsettled().keys() == {"a.jpg"}
 
 
-async def test_known_file_is_not_opened(harness, records, looks):
+async def test_known_file_is_not_opened(harness, records, inspections):
     for number in range(20):
         (harness.path / f"{number}.jpg").write_bytes(b"x")
     await harness.once().scan_once()
-    assert len(looks) == 20
+    assert len(inspections) == 20
     with contextlib.ExitStack() as stack:
         for number in range(20):
             stack.enter_context((harness.path / f"{number}.jpg").open("r+b"))
         await harness.once().scan_once()
-    assert len(looks) == 20
+    assert len(inspections) == 20
 
 
 async def test_quiet_file_is_reported_if_writers_are_unknown(harness, records, monkeypatch):
@@ -172,7 +174,7 @@ async def test_quiet_file_is_reported_if_writers_are_unknown(harness, records, m
             await wait_until(lambda: records.observed)
 
 
-async def test_inspection_causes_no_event(harness, records, looks):
+async def test_inspection_causes_no_event(harness, records, inspections):
     async with harness.running() as watch:
         (harness.path / "a.jpg").write_bytes(b"x")
         await wait_until(lambda: records.observed)
@@ -184,7 +186,7 @@ async def test_inspection_causes_no_event(harness, records, looks):
     assert set(hinted) == {"b.jpg"}
 
 
-def look(harness, name="a.jpg") -> tuple[WatchedTree, FoundFile]:
+def first_observation(harness, name="a.jpg") -> tuple[WatchedTree, FoundFile]:
     tree = WatchedTree.of(harness.folder)
     (seen,) = (seen for seen in Scan(tree).next_batch() if seen.path == name)
     return tree, seen
@@ -192,7 +194,7 @@ def look(harness, name="a.jpg") -> tuple[WatchedTree, FoundFile]:
 
 def test_inspect_changed_file_is_unfinished(harness):
     (harness.path / "a.jpg").write_bytes(b"x")
-    tree, seen = look(harness)
+    tree, seen = first_observation(harness)
     assert inspect(tree, seen).birth_ns == tree.birth_ns("a.jpg")
     (harness.path / "a.jpg").write_bytes(b"xy")
     assert inspect(tree, seen) is Unfinished.CHANGED
@@ -204,7 +206,7 @@ def test_inspect_changed_file_is_unfinished(harness):
 def test_inspect_replaced_file_neither_follows_nor_blocks(harness, odd):
     (harness.path / "a.jpg").write_bytes(b"x")
     (harness.path / "b.jpg").write_bytes(b"x")
-    tree, seen = look(harness)
+    tree, seen = first_observation(harness)
     (harness.path / "a.jpg").unlink()
     odd(harness.path / "a.jpg")
     with (harness.path / "b.jpg").open("r+b"):
@@ -225,7 +227,7 @@ async def test_change_before_inspection_restarts_the_wait(harness, records, monk
     assert [seen.fingerprint.size for seen in records.observed] == [2]
 
 
-class Wall:
+class FixedWallClock:
     def __init__(self, now: float) -> None:
         self.now = now
 
@@ -238,7 +240,7 @@ class Wall:
 async def test_file_with_racy_mtime_waits(harness, records, granularity, event):
     """On FAT, mtimes have two seconds: a later write in that time must be part of the upload."""
     path, mtime = harness.path / "a.jpg", 1_700_000_000 + granularity % 2
-    wall = Wall(mtime + granularity - 0.3)
+    wall = FixedWallClock(mtime + granularity - 0.3)
     watch = FolderWatch(harness.folder, records, wall=wall)
     if not event:
         path.write_bytes(b"x")
@@ -263,7 +265,7 @@ async def test_files_with_old_or_future_mtime_do_not_wait(harness, records):
     for name, mtime in ("old.jpg", 1_600_000_000), ("future.jpg", 1_800_000_000):
         (harness.path / name).write_bytes(b"x")
         os.utime(harness.path / name, (mtime, mtime))
-    watch = FolderWatch(harness.folder, records, wall=Wall(1_700_000_000.0))
+    watch = FolderWatch(harness.folder, records, wall=FixedWallClock(1_700_000_000.0))
     assert await watch.scan_once()
     assert records.known.keys() == {"old.jpg", "future.jpg"}
 

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from syncd.platform.file_info import remote_file_system
 from syncd.watch import folder, scans, windows
 from tests.support.wait import wait_until
-from tests.watch.conftest import harness, other, place, records  # noqa: F401 - fixtures
+from tests.watch.conftest import base, harness, other, records  # noqa: F401 - fixtures
 
 
 async def test_busy_folder_reports_files_meanwhile(harness, records):  # noqa: F811
