@@ -23,6 +23,7 @@ from syncd.remotes.downloads import CopyState
 from syncd.remotes.image.stored_images import StoredImages
 from syncd.store import claims, job_rows, uploads
 from syncd.store.job_store import JobStore
+from syncd.store.records import ContentQuery, ContentRecords
 from syncd.upload import source, worker
 from syncd.upload.limiter import ConcurrencyLimiter
 from syncd.upload.singleflight import InFlightUploads
@@ -43,10 +44,15 @@ SCHEDULES = 1000
 _events_lost = HintBuffer.events_lost
 _drain = HintBuffer.drain
 _finish_claim = claims.finish_claim
+_content_records = JobStore.content_records
 
 
 async def _finish_unconditionally(transfer: Transfer, session: Any) -> Stored:
     return Stored(ref=f"{transfer.content.key}:text")
+
+
+async def _records_without_contents(store: JobStore, query: ContentQuery) -> ContentRecords:
+    return replace(await _content_records(store, query), stored=None, anywhere=[])
 
 
 def _forget_overflow(self: HintBuffer, *, overflow: bool = False) -> None:
@@ -114,11 +120,15 @@ MUTANTS = [
         "the record of acknowledged chunks is forgotten",
         replaced(uploads, "ChunkSet", lambda _: ChunkSet()),
     ),
-    mutant("P3", "a content that the server has is not known", replaced(JobStore, "content", returning_async(None))),
+    mutant(
+        "P3",
+        "a content that the server has is not known",
+        replaced(JobStore, "content_records", _records_without_contents),
+    ),
     mutant(
         "P3", "concurrent uploads of one content are not coalesced", replaced(InFlightUploads, "lead", returning(None))
     ),
-    mutant("P4", "Retry-After is ignored", replaced(breaker, "_asked_for", returning(0.0))),
+    mutant("P4", "Retry-After is ignored", replaced(breaker, "_retry_after", returning(0.0))),
     mutant("P4", "no breaker: every job probes", replaced(Breaker, "_concerns_remote", returning(False))),
     mutant(
         "P4",
