@@ -74,19 +74,21 @@ def main() -> int:
 
 
 def sample(tree: Path, packages: list[str], count: int, seed: int) -> list[MutationSpec]:
-    """Choose ``count`` places in the packages of ``tree`` at random, and one change at each."""
+    """Choose ``count`` locations in the packages of ``tree`` at random, and one change at each."""
     modules = [path.relative_to(tree) for package in packages for path in sorted(tree.glob(f"syncd/{package}/**/*.py"))]
     os.chdir(tree)
     with use_db(tree.parent / "changes.sqlite", WorkDB.Mode.create) as changes:
         list_changes(modules, changes, {})
         known = [item.mutations[0] for item in changes.work_items]
-    places: dict[tuple[Path, tuple[int, int], tuple[int, int]], list[MutationSpec]] = {}
+    locations: dict[tuple[Path, tuple[int, int], tuple[int, int]], list[MutationSpec]] = {}
     for change in known:
         if OPERATORS.match(change.operator_name) and not EXCLUDED_OPERATORS.match(change.operator_name):
-            places.setdefault((change.module_path, tuple(change.start_pos), tuple(change.end_pos)), []).append(change)
+            locations.setdefault((change.module_path, tuple(change.start_pos), tuple(change.end_pos)), []).append(
+                change
+            )
     chance = random.Random(seed)
-    drawn = chance.sample(sorted(places), min(count, len(places)))
-    return [chance.choice(sorted(places[place], key=lambda change: change.operator_name)) for place in drawn]
+    drawn = chance.sample(sorted(locations), min(count, len(locations)))
+    return [chance.choice(sorted(locations[location], key=lambda change: change.operator_name)) for location in drawn]
 
 
 def _clone(tree: Path) -> Path:

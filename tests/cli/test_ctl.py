@@ -138,7 +138,7 @@ def test_jobs_requests_pages_up_to_limit(ctl, daemon):
     assert (len(found["jobs"]), found["next"]) == (2100, "c2")
 
 
-def test_jobs_without_jobs_says_so(ctl, daemon):
+def test_jobs_without_jobs_reports_none(ctl, daemon):
     daemon.listed = []
     assert ctl("jobs").out == "no jobs\n"
 

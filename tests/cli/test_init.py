@@ -83,7 +83,7 @@ def test_init_existing_file_requires_force(syncd, tmp_path):
     assert load(target).config.folders
 
 
-def test_write_file_created_meanwhile_is_kept(tmp_path):
+def test_write_file_created_concurrently_is_kept(tmp_path):
     target = tmp_path / "c.yaml"
     target.write_text("precious")
     with pytest.raises(CommandError, match="already exists"):

@@ -106,7 +106,7 @@ def test_check_with_state_dir_needs_no_home(run_without_home, config_folder):
     assert run_without_home(None, "ctl", "-c", "config.yaml", "status").code == 3
 
 
-def test_run_unusable_state_dir_does_not_blame_home(run_without_home, config_folder):
+def test_run_unusable_state_dir_does_not_name_home(run_without_home, config_folder):
     with (config_folder / "config.yaml").open("a") as config:
         config.write("state_dir: /dev/null/state\n")
     assert run_without_home("/", "run", "-c", "config.yaml").code == 69

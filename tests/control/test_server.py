@@ -168,7 +168,7 @@ async def test_start_replaces_stale_socket(daemon, tmp_path):
     await server.stop()
 
 
-async def test_start_beside_live_daemon_fails(daemon, server):
+async def test_start_with_running_daemon_fails(daemon, server):
     with pytest.raises(SocketUnavailableError, match="another daemon answers"):
         await ControlServer(daemon, server).start()
     assert (await asyncio.to_thread(ControlClient(server).status))["pid"] == 4711

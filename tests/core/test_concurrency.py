@@ -52,14 +52,14 @@ def test_adaptive_limit_near_server_stays_low(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("sizes", [(200 * KIB,), WITH_SMALL_REQUESTS])
-def test_adaptive_limit_thin_line_reaches_its_rate(sizes, seed):
+def test_adaptive_limit_slow_link_reaches_its_rate(sizes, seed):
     share, result = share_of_best(lambda: Queue(rate=12.5e6), 0, 30, sizes=sizes, seed=seed)
     assert share > 0.9
     assert result.mean_limit(5) < 30
 
 
 @pytest.mark.parametrize("size", [200 * KIB, 5 * 1024 * KIB])
-def test_adaptive_limit_slow_home_line_gets_few_requests(size):
+def test_adaptive_limit_very_slow_link_gets_few_requests(size):
     share, result = share_of_best(lambda: Queue(rate=125e3), 0, 1200, sizes=(size,))
     assert share > 0.9
     assert max(limit for _, limit in result.limits) <= 8

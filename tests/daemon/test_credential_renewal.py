@@ -235,7 +235,7 @@ async def test_renewal_without_change_interrupts_nothing(harness):
     assert harness.daemon.runtime.scheduler.workers == workers
 
 
-async def test_renewal_during_upload_resumes_it(harness):
+async def test_renewal_during_upload_repeats_no_chunk(harness):
     """The chunks that arrived before the renewal are not sent again."""
     file = harness.folder / "drive.token"
     file.write_text(OLD)

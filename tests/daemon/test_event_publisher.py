@@ -77,33 +77,33 @@ async def test_publisher_unchanged_state_is_not_repeated(harness, listen):
     recorder = listen("daemon", "remote", "progress")
     await wait_until(lambda: recorder.of("progress"))
     before = len(recorder.events)
-    looks = 0
+    polls = 0
     work = DaemonControlService.progress
 
     async def counted(self):
-        nonlocal looks
-        looks += 1
+        nonlocal polls
+        polls += 1
         return await work(self)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DaemonControlService, "progress", counted)
-        await wait_until(lambda: looks >= 3)
+        await wait_until(lambda: polls >= 3)
     assert len(recorder.events) == before
 
 
 async def test_publisher_without_listeners_does_not_poll(harness, monkeypatch):
-    looks = []
+    polls = []
 
-    async def look(self):
-        looks.append(self)
+    async def poll(self):
+        polls.append(self)
 
-    monkeypatch.setattr(event_publisher.EventPublisher, "_poll", look)
-    monkeypatch.setattr(event_publisher, "job_event", looks.append)
+    monkeypatch.setattr(event_publisher.EventPublisher, "_poll", poll)
+    monkeypatch.setattr(event_publisher, "job_event", polls.append)
     await harness.start()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await harness.wait_for_counts(done=1)
     await asyncio.sleep(2 * event_publisher.POLL_INTERVAL_SECONDS)
-    assert looks == []
+    assert polls == []
 
 
 async def test_publisher_progress_rate_is_limited(harness, listen):

@@ -74,10 +74,10 @@ async def test_reload_unchanged_remote_keeps_uploading(harness):
     workers = harness.daemon.runtime.scheduler.workers
     await wait_until(lambda: all(worker.progress() for worker in workers.values()))
 
-    async def under_way():
+    async def is_uploading():
         return (await harness.counters())["chunks_received"] > 4
 
-    await wait_until(under_way)
+    await wait_until(is_uploading)
     harness.settings["remotes"]["ascii"]["timeout"] = "59s"
     harness.settings["folders"][0]["settle"] = "60ms"
     harness.settings["scheduler"]["bandwidth"] = "100MiB/s"
@@ -124,10 +124,10 @@ async def test_reload_during_upload_sends_each_chunk_once(harness, change):
     data = random_bytes(4 * MIB)
     (harness.inbox / "giant.tif").write_bytes(data)
 
-    async def under_way():
+    async def is_uploading():
         return (await harness.counters())["chunks_received"] > 4
 
-    await wait_until(under_way)
+    await wait_until(is_uploading)
     expected = change(harness.settings, harness)
     assert sorted(await harness.reload()) == expected
     assert (await harness.counters())["chunks_received"] < 64
@@ -155,10 +155,10 @@ async def test_reload_changed_remote_keeps_acknowledged_chunks(harness):
     await harness.start()
     (harness.inbox / "giant.tif").write_bytes(random_bytes(4 * MIB))
 
-    async def under_way():
+    async def is_uploading():
         return (await harness.counters())["chunks_received"] > 4
 
-    await wait_until(under_way)
+    await wait_until(is_uploading)
     harness.settings["remotes"]["drive"]["timeout"] = "59s"
     harness.settings["scheduler"]["bandwidth"] = "100MiB/s"
     assert "remote drive" in await harness.reload()

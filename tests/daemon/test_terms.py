@@ -77,10 +77,10 @@ async def test_terms_changed_upload_starts_again(harness, drive):
     await harness.start()
     (harness.inbox / "giant.tif").write_bytes(random_bytes(4 * MIB))
 
-    async def under_way():
+    async def is_uploading():
         return (await harness.counters())["chunks_received"] > 4
 
-    await wait_until(under_way)
+    await wait_until(is_uploading)
     drive["expired_at"] = "2d"
     harness.settings["scheduler"]["bandwidth"] = "100MiB/s"
     await harness.reload()

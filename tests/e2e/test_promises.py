@@ -177,7 +177,7 @@ def test_daemon_killed_resends_only_unacknowledged_chunks(daemon, receiver):
     assert daemon.terminate() == 0
 
 
-def test_upload_file_rewritten_meanwhile_is_consistent(daemon, receiver):
+def test_upload_file_rewritten_during_upload_is_consistent(daemon, receiver):
     daemon.settings["scheduler"] = {"bandwidth": "30MiB/s"}
     daemon.start()
     path = daemon.inbox / "busy.tif"

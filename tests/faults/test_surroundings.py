@@ -265,9 +265,9 @@ def assert_disk_full_reported(daemon):
     assert daemon.child.returncode not in (0, 1)
     daemon.kill()
     log = daemon.log.read_text()
-    *_, said = log.splitlines()
-    assert said.startswith(f"syncd: {daemon.state}/")
-    assert any(words in said for words in ("full", "No space", "disk I/O error"))
+    *_, last_line = log.splitlines()
+    assert last_line.startswith(f"syncd: {daemon.state}/")
+    assert any(words in last_line for words in ("full", "No space", "disk I/O error"))
     assert "Traceback" not in log
 
 

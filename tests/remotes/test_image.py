@@ -125,8 +125,8 @@ async def test_begin_resumed_session_sends_no_request(make, mock_response):
 
 
 async def test_begin_complete_session_needs_verification(make):
-    whole = Session(token=KEY, chunk_size=400, count=3, received=ChunkSet(range(3)))
-    assert await begin(make(), whole) == replace(whole, needs_verification=True)
+    complete = Session(token=KEY, chunk_size=400, count=3, received=ChunkSet(range(3)))
+    assert await begin(make(), complete) == replace(complete, needs_verification=True)
 
 
 async def test_begin_session_of_other_size_registers_again(make, mock_response):

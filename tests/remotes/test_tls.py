@@ -202,7 +202,7 @@ def files(certificate: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(
-    ("named", "blamed", "message"),
+    ("named", "setting", "message"),
     [
         ({"ca_file": "nothing.pem"}, "ca_file", "the file contains no PEM certificate"),
         ({"ca_file": "gone.pem"}, "ca_file", "no such file or directory"),
@@ -221,7 +221,7 @@ def files(certificate: Path, tmp_path: Path) -> Path:
     ],
 )
 @pytest.mark.e2e
-async def test_tls_unusable_file_is_named(make_http, files, named, blamed, message):
+async def test_tls_unusable_file_is_named(make_http, files, named, setting, message):
     paths = {key: files / name for key, name in named.items()}
     for path in paths.values():
         path.touch()  # the configuration requires an existing file
@@ -230,7 +230,7 @@ async def test_tls_unusable_file_is_named(make_http, files, named, blamed, messa
     for path in gone:
         path.unlink()
     with pytest.raises(
-        Transient, match=f"^{blamed} {re.escape(str(paths[blamed]))} can't be used: {message}"
+        Transient, match=f"^{setting} {re.escape(str(paths[setting]))} can't be used: {message}"
     ) as caught:
         await http.post("/image", BODY)
     assert caught.value.scope is Scope.REMOTE
@@ -245,7 +245,7 @@ async def test_tls_unusable_file_is_named(make_http, files, named, blamed, messa
     ],
 )
 @pytest.mark.e2e
-async def test_tls_reset_of_each_connection_blames_client_cert(
+async def test_tls_reset_of_each_connection_advises_client_cert(
     make_http, context, certificate, reset, with_certificate, scope
 ):
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

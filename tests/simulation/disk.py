@@ -37,17 +37,19 @@ class Disk:
         self._incarnation = incarnation
         self._world = incarnation.world
         self._open: dict[int, tuple[int, str]] = {}  # descriptor → inode, and where that was when it was opened
-        mine = {name.removeprefix("_os_"): getattr(self, name) for name in vars(Disk) if name.startswith("_os_")}
-        self.os = SimpleNamespace(**{**vars(os), **mine, "remove": self._os_unlink})
+        own_functions = {
+            name.removeprefix("_os_"): getattr(self, name) for name in vars(Disk) if name.startswith("_os_")
+        }
+        self.os = SimpleNamespace(**{**vars(os), **own_functions, "remove": self._os_unlink})
 
     def modules(self) -> list[tuple[ModuleType, str, Any]]:
         """Return the product's modules that use files, with a name in each and its replacement."""
         replaced = {"os": (os, self.os), "read_at": (os.pread, self._os_pread), "birth_ns": (birth_ns, self._birth_ns)}
         return [
-            (module, name, mine)
+            (module, name, replacement)
             for module_name, module in sys.modules.items()
             if module_name.startswith("syncd.") and not module_name.startswith(_OTHERS)
-            for name, (original, mine) in replaced.items()
+            for name, (original, replacement) in replaced.items()
             if getattr(module, name, None) is original
         ]
 

@@ -71,8 +71,8 @@ class FileSystem:
         if stat.S_ISREG(status.st_mode):
             self.made(status)
             inode, mtime = self._numbers[inode], self.rounded(mtime)
-        whole = int(mtime // SECOND)
-        values = [status.st_mode, inode, self.device_of(where), *status[3:8], whole, whole]
+        whole_seconds = int(mtime // SECOND)
+        values = [status.st_mode, inode, self.device_of(where), *status[3:8], whole_seconds, whole_seconds]
         values += [status.st_atime, mtime / SECOND, mtime / SECOND, status.st_atime_ns, mtime, mtime]
         return os.stat_result([*values, status.st_blksize, status.st_blocks, status.st_rdev])
 

@@ -149,10 +149,10 @@ class ImageServer(Server):
 
     def lose(self, rng: random.Random) -> int:
         """Lose an image; return the number of lost images."""
-        whole = [key for key, image in self.images.items() if image.complete]
-        if not whole:
+        complete = [key for key, image in self.images.items() if image.complete]
+        if not complete:
             return 0
-        key = rng.choice(whole)
+        key = rng.choice(complete)
         for data in data_of(self.images.pop(key).text):
             self.lost(data)
             self._lost[self.digest(data)] = key

@@ -170,8 +170,8 @@ class MultipartServer(Server):
 
     def _merge(self, task: Task) -> None:
         data = b"".join(task.chunks[number] for number in range(task.count))
-        whole = hashlib.new("sha256" if len(task.digest) == 64 else "md5", data).hexdigest() == task.digest
-        if self.fails_processing > 0 or (self.verifies and not whole):
+        matches_hash = hashlib.new("sha256" if len(task.digest) == 64 else "md5", data).hexdigest() == task.digest
+        if self.fails_processing > 0 or (self.verifies and not matches_hash):
             self.fails_processing -= 1
             how = "202 that ends in failure" if self.processes else "400 for a merge that failed"
             self.world.tally[f"{self.name}: {how}"] += 1

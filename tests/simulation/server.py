@@ -45,7 +45,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     endless: bool = False
 
-    def encoded(self, *, whole: bool = True) -> bytes:
+    def encoded(self, *, with_body: bool = True) -> bytes:
         try:
             phrase = HTTPStatus(self.status).phrase
         except ValueError:
@@ -56,7 +56,7 @@ class Answer:
         if self.body and self.kind:
             lines.append(f"Content-Type: {self.kind}")
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + (self.body if whole else b"")
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + (self.body if with_body else b"")
 
 
 def json_answer(status: int, value: object = None) -> Answer:
@@ -217,7 +217,7 @@ class Connection:
 
     def reply(self, answer: Answer, *, cut: int | None = None) -> None:
         """Send an answer, or only its first ``cut`` bytes and then nothing more."""
-        data = answer.encoded(whole=self._request is None or self._request.method != "HEAD")
+        data = answer.encoded(with_body=self._request is None or self._request.method != "HEAD")
         if cut is not None:
             self.link.answer(data[:cut])
             return

@@ -76,15 +76,15 @@ def fits(job: JobRecord, wanted: JobFilter) -> bool:
     )
 
 
-@pytest.mark.parametrize("way", ["few candidates", "in order", "out of time"])
+@pytest.mark.parametrize("strategy", ["few candidates", "in order", "out of time"])
 @pytest.mark.parametrize("sort", Sort)
-async def test_page_matches_plain_query(store, remotes, monkeypatch, way, sort):
+async def test_page_matches_plain_query(store, remotes, monkeypatch, strategy, sort):
     everything = await store.jobs(remotes, limit=1000)
     assert {job.state for job in everything} == {*State} - {State.WAITING}
-    if way != "few candidates":
+    if strategy != "few candidates":
         monkeypatch.setattr(pages_module, "SORT_IN_MEMORY_MAX_JOBS", -1)
         monkeypatch.setattr(pages_module, "BATCH_JOBS", 4)
-    if way == "out of time":
+    if strategy == "out of time":
         monkeypatch.setattr(pages_module, "READ_IN_ORDER_MAX_SECONDS", -1.0)
     combinations = itertools.product(
         (remotes, remotes[2:]),

@@ -24,12 +24,12 @@ async def _make(path: str, files: int = 2000) -> None:
 async def _refused(path: str, error: type[Exception]) -> str:
     """Assert that opening fails; return the message."""
     before = None if error is StoreUnavailableError else contents(path)
-    beside = set(os.listdir(os.path.dirname(path)))
+    files_before = set(os.listdir(os.path.dirname(path)))
     with pytest.raises(error) as caught:
         await JobStore.open(path, clock=ManualClock())
     if before is not None:
         assert contents(path) == before
-    assert set(os.listdir(os.path.dirname(path))) - {"syncd.db-shm"} == beside
+    assert set(os.listdir(os.path.dirname(path))) - {"syncd.db-shm"} == files_before
     message = str(caught.value)
     assert message.startswith(path)
     assert "\n" not in message

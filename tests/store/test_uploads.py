@@ -89,15 +89,15 @@ async def test_content_records_anywhere_finds_sha256_or_key(store, remote):
 
 async def test_apply_terms_drops_sessions_of_other_terms(store, remote):
     other = (await store.register_remote("other", "other")).id
-    under_way = Session(token="t", chunk_size=1, count=2)
+    unfinished = Session(token="t", chunk_size=1, count=2)
     for remote_id in (remote, other):
-        await store.save_session(remote_id, "k", under_way)
+        await store.save_session(remote_id, "k", unfinished)
     await store.apply_terms(remote, "expired_at 1 s")  # an earlier version did not record the terms
     await store.apply_terms(remote, "expired_at 1 s")
-    assert await session_of(store, remote, "k") == under_way
+    assert await session_of(store, remote, "k") == unfinished
     await store.apply_terms(remote, "")
     assert await session_of(store, remote, "k") is None
-    assert await session_of(store, other, "k") == under_way
+    assert await session_of(store, other, "k") == unfinished
 
 
 async def test_confirm_saves_proof_and_time(store, remote, clock):

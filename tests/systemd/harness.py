@@ -4,6 +4,8 @@ import os
 
 import yaml
 
+from tests.support.config import multipart_remote
+
 POOL = "6f9619ff-8b86-4d11-b42d-00c04fc964ff"
 TOKEN = "a-token-that-root-alone-can-read"
 RECEIVER = """\
@@ -30,7 +32,7 @@ def set_up(machine, program, ports, unit="syncd"):
 
 def config(ports, **changes):
     """Return the text of a configuration."""
-    drive = {"type": "multipart", "url": f"http://127.0.0.1:{ports[0]}", "pool_id": POOL}
+    drive = multipart_remote(f"http://127.0.0.1:{ports[0]}", pool_id=POOL)
     return yaml.safe_dump(
         {
             "folders": [{"path": "/var/spool/syncd", "remote": "drive"}],

@@ -55,11 +55,11 @@ async def test_scheduler_stop_during_poll_claims_nothing(tmp_path):
 
         stopped = asyncio.Event()
 
-        async def stop_meanwhile():
+        async def stop_during_poll():
             await harness.scheduler.stop()
             stopped.set()
 
-        harness.worker._context = replace(harness.worker._context, check_clock=stop_meanwhile)
+        harness.worker._context = replace(harness.worker._context, check_clock=stop_during_poll)
         harness.store.claim = watched_claim
         harness.worker.wake()
         await wait_until(stopped.is_set)

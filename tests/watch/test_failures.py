@@ -174,8 +174,8 @@ def test_real_watch_limit_falls_back_to_polling():
 
     def limited(*command):
         lower = 'echo 20 > /proc/sys/user/max_inotify_watches && exec "$@"'
-        whole = ["unshare", "--user", "--map-root-user", "sh", "-c", lower, "sh", *command]
-        return subprocess.run(whole, capture_output=True, text=True, check=False)
+        in_namespace = ["unshare", "--user", "--map-root-user", "sh", "-c", lower, "sh", *command]
+        return subprocess.run(in_namespace, capture_output=True, text=True, check=False)
 
     if not shutil.which("unshare") or limited("true").returncode:
         pytest.skip("user namespaces are not allowed here")

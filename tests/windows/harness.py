@@ -5,13 +5,11 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
 from syncd.config import discovery
 from syncd.control.client import ControlClient, NotRunningError
 from syncd.control.service import JobQuery
 from syncd.platform.files import join_path
-from tests.support.data import POOL
+from tests.support.config import multipart_remote, write_settings
 from tests.support.wait import wait_until_sync
 
 
@@ -36,7 +34,7 @@ class Harness:
         self.folder = {"path": str(self.inbox), "remote": "drive", "settle": "200ms"}
         self.settings = {
             "folders": [self.folder],
-            "remotes": {"drive": {"type": "multipart", "url": url, "pool_id": POOL}},
+            "remotes": {"drive": multipart_remote(url)},
             "scheduler": {"retry": {"initial": "10ms", "max": "1s"}},
             "state_dir": str(base / "state"),
         }
@@ -45,7 +43,7 @@ class Harness:
         self.daemon: subprocess.Popen[str] | None = None
 
     def write(self):
-        self.config.write_text(yaml.safe_dump(self.settings, sort_keys=False))
+        write_settings(self.config, self.settings)
 
     def pipe(self):
         return discovery.control_socket(self.config)

@@ -200,7 +200,7 @@ def test_moved_folder_takes_its_files(watched):
     wait_until_sync(lambda: not watched.client.show(number)[0]["present"], "it is known that the file is gone")
 
 
-def test_watched_folder_may_disappear_and_return(watched):
+def test_watched_folder_that_returns_is_watched(watched):
     def state():
         return watched.client.status()["folders"][0]["state"]
 

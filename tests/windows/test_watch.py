@@ -19,7 +19,7 @@ from tests.support.wait import wait_until
 from tests.watch.conftest import base, harness, other, records  # noqa: F401 - fixtures
 
 
-async def test_busy_folder_reports_files_meanwhile(harness, records):  # noqa: F811
+async def test_busy_folder_reports_files_at_once(harness, records):  # noqa: F811
     over = threading.Event()
 
     def write():
