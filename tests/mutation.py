@@ -74,7 +74,7 @@ def main() -> int:
 
 
 def sample(tree: Path, packages: list[str], count: int, seed: int) -> list[MutationSpec]:
-    """Choose ``count`` locations in the packages of ``tree`` at random, and one change at each."""
+    """Choose ``count`` random locations in the packages of ``tree``, and one change at each."""
     modules = [path.relative_to(tree) for package in packages for path in sorted(tree.glob(f"syncd/{package}/**/*.py"))]
     os.chdir(tree)
     with use_db(tree.parent / "changes.sqlite", WorkDB.Mode.create) as changes:

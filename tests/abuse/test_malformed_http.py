@@ -105,7 +105,7 @@ heads = st.lists(
     st.sampled_from(
         [
             *(b"Host: localhost", b"Host: localhost", b"Host: elsewhere.test", b"Host:", b"Host: [::1", b"Host: \xff"),
-            *(b"Origin: http://localhost", b"Origin: null", b"Origin: \xff", b"Sec-Fetch-Site: cross-harness"),
+            *(b"Origin: http://localhost", b"Origin: null", b"Origin: \xff", b"Sec-Fetch-Site: cross-site"),
             *(b"Connection: close", b"Expect: 100-continue", b"Upgrade: h2c"),
             *(
                 b"Content-Length: 0",

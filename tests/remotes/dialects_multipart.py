@@ -216,11 +216,11 @@ async def form_of(request: web.Request) -> dict[str, bytes]:
 class Drive(Documented):
     """DysonNetwork's Drive.
 
-    * A file's hash is its MD5, over 5 MiB that of its first and last MiB, whatever was announced; *create* finds files
-      by it.
-    * A chunk of an unknown task gets 200, and one over 6 MiB 413; *complete* with chunks missing throws the task away.
-    * The file comes as a derivative unless ``original=true`` is asked; ``processing`` reads get 400 at first.
-    * *resume* and *tasks* are there; *direct* reads ``poolId``, ``bundleId`` and ``expiredAt`` alone and finds nothing.
+    * The hash of a file is its MD5; over 5 MiB, the MD5 of its first and last MiB. The announced hash is ignored.
+      *create* finds files by this hash.
+    * A chunk of an unknown task gets 200, a chunk over 6 MiB gets 413. *complete* with missing chunks deletes the task.
+    * A download without ``original=true`` returns a derivative. The first ``processing`` downloads get 400.
+    * *resume* and *tasks* exist. *direct* reads only ``poolId``, ``bundleId`` and ``expiredAt``, and finds no file.
     * ``encrypt_password`` is ignored. A pool that is not allowed gets 403.
     """
 
@@ -303,11 +303,11 @@ class DriveOfSpring(Drive):
 class DysonFS(Documented):
     """DysonFS.
 
-    * Nothing is found by its hash; a file's hash is its SHA-256. A chunk gets ``{"ok": true}``.
-    * *resume* asks for no token and lists nothing, but counts rightly; there is no *progress*.
-    * *complete* fills what it has lost (:meth:`lose_chunks`) with zeros; once more it gets 400.
-    * The file comes as a derivative unless ``original=true`` is asked.
-    * *direct* puts a file into the default pool, whatever the form says. A pool that is not allowed gets 400.
+    * The hash of a file is its SHA-256, but no file is found by its hash. A chunk gets ``{"ok": true}``.
+    * *resume* requires no token. It lists no chunks, but its count is correct. There is no *progress*.
+    * *complete* fills lost chunks (:meth:`lose_chunks`) with zeros. A repeated *complete* gets 400.
+    * A download without ``original=true`` returns a derivative.
+    * *direct* ignores the pool of the form and uses the default pool. A pool that is not allowed gets 400.
     * ``bundle_id`` and ``encrypt_password`` are ignored.
     """
 
@@ -325,7 +325,7 @@ class DysonFS(Documented):
         return hashlib.sha256(data).hexdigest()
 
     def lose_chunks(self) -> None:
-        """Lose the temporary folder, and go on as if all chunks were there."""
+        """Lose the chunks in the temporary folder, but report them as received."""
         for task in self.tasks.values():
             task.chunks = dict.fromkeys(task.chunks, bytes(task.chunk_size))
 
@@ -364,7 +364,7 @@ class DysonFS(Documented):
 
 
 class Conflicting(Documented):
-    """As documented, but a chunk that is there already gets 409."""
+    """The documented API, except that a repeated chunk gets 409."""
 
     def take(self, task: Task, index: int, data: bytes) -> web.Response:
         if index in task.chunks:
