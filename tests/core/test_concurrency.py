@@ -123,7 +123,7 @@ def test_adaptive_limit_halves_on_overload_and_recovers():
     assert limit.value > before
 
 
-def test_adaptive_limit_overload_of_a_trial_returns_to_the_measured_limit():
+def test_adaptive_limit_overload_of_trial_restores_limit():
     limit = AdaptiveLimit()
     for value in (4, 8, 16):
         assert limit.value == value
