@@ -8,7 +8,7 @@ MUTATION_LOCK := requirements/mutation.txt
 BENCH_LOCK := requirements/bench.txt
 READY := $(VENV)/.ready
 UPLOAD_PACKAGES := core upload store remotes watch
-WORKERS ?= 2
+WORKERS ?= 4
 PARALLEL := --numprocesses $(WORKERS) # tests/parallel.py says what they keep apart
 
 .PHONY: help setup run check test coverage chaos faults soak mutants broken mutation bench bench-quick screenshots lint format lock clean dist deb test-systemd test-windows

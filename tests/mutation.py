@@ -124,8 +124,13 @@ def _enter(free: "multiprocessing.SimpleQueue[Path]") -> None:
 
 
 def _passes(command: str, longest: float) -> bool:
-    """Run the tests without a change, to check that they pass."""
-    return run_tests(command, longest)[0] == TestOutcome.SURVIVED
+    """Run the tests without a change, at most twice, and return whether they pass. Print the output of a failure."""
+    for _ in range(2):
+        outcome, output = run_tests(command, longest)
+        if outcome == TestOutcome.SURVIVED:
+            return True
+        print(output[-2000:], file=sys.stderr, flush=True)
+    return False
 
 
 def _try(about: tuple[MutationSpec, str]) -> tuple[MutationSpec, WorkResult]:
