@@ -1,12 +1,12 @@
 """An xdist scheduler that keeps groups of tests in one process, the longest groups first.
 
-A module is never divided, because its tests share fixtures. The tests that load the machine are one group, because two
-of them would slow each other down too much on two cores.
+A module is never divided, because its tests share fixtures. The tests in `tests/faults` load the machine and are one
+group, because two of them would slow each other down too much on two cores.
 """
 
 from xdist.scheduler import LoadScopeScheduling
 
-GROUPS = {"tests/faults": "load", "tests/simulation": "load", "tests/browser": "browser"}
+GROUPS = {"tests/faults": "faults", "tests/simulation": "simulation", "tests/browser": "browser"}
 """The group of all tests in a folder. Every other module is a group."""
 
 

@@ -10,8 +10,8 @@ from tests.parallel import GROUPS, group
 @pytest.mark.parametrize(
     ("nodeid", "name"),
     [
-        ("tests/faults/test_kills.py::test_a", "load"),
-        ("tests/simulation/test_simulation.py::test_a", "load"),
+        ("tests/faults/test_kills.py::test_a", "faults"),
+        ("tests/simulation/test_simulation.py::test_a", "simulation"),
         ("tests/browser/test_dashboard.py::test_a[x/y::z]", "browser"),
         ("tests/core/test_chunks.py::test_a[x/y::z]", "tests/core/test_chunks.py"),
         ("tests/test_docs.py::test_log_events_are_documented", "tests/test_docs.py"),
