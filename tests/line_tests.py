@@ -4,8 +4,10 @@ Use it with ``-p tests.line_tests --line-tests FILE``. ``make mutation`` reads t
 the tests that can detect it.
 """
 
+import functools
 import json
 import os
+import sys
 
 import coverage
 import pytest
@@ -30,6 +32,7 @@ class _Recorder:
     def pytest_runtest_protocol(self, item):
         self.coverage.switch_context(str(len(self.tests)))
         self.tests.append(item.nodeid)
+        _clear_caches()
         return (yield)
 
     def pytest_sessionfinish(self):
@@ -44,3 +47,12 @@ class _Recorder:
         }
         with open(self.path, "w", encoding="utf-8") as record:
             json.dump({"tests": self.tests, "lines": lines}, record)
+
+
+def _clear_caches() -> None:
+    """Clear the caches of syncd's functions, so that each test runs the lines that its results depend on."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("syncd."):
+            for value in list(vars(module).values()):
+                if isinstance(value, functools._lru_cache_wrapper):
+                    value.cache_clear()
