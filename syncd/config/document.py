@@ -96,7 +96,7 @@ def read(path: Path) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
-        reason = _without_quotes(error.problem or error.context or "cannot be read")
+        reason = _without_quotes(error.problem or "cannot be read")
     except yaml.YAMLError as error:
         line, column = None, None
         reason = _without_quotes(str(getattr(error, "reason", "cannot be read")))
@@ -111,8 +111,8 @@ def read(path: Path) -> Document:
 
 
 def _without_quotes(reason: str) -> str:
-    """Remove the parser's quotes from the file, because a quote may contain a token."""
-    return re.sub(r"'[^']{2,}'|\"[^\"]{2,}\"", "…", reason)
+    """Remove the parser's quotes from the file, because a quote may contain a token; keep single characters."""
+    return re.sub(r"('[^']'|\"[^\"]\")|'[^']+'|\"[^\"]+\"", lambda quote: quote[1] or "…", reason)
 
 
 def _text(path: Path) -> str:
