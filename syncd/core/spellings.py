@@ -176,7 +176,7 @@ def _escapes(character: str) -> dict[str, tuple[str, ...]]:
         numbers = {f"#{code:0{digits}}" for digits in range(1, 6)} | {f"#x{code:0{digits}x}" for digits in range(1, 7)}
         escapes["&"] |= numbers | {f"{number};" for number in numbers} | set(_names().get(variant, ()))
         units = variant.encode("utf-16-be", errors="surrogatepass")
-        escapes["\\"] |= {"u" + units.hex("\\", -2).replace("\\", "\\u"), f"U{code:08x}"}
+        escapes["\\"] |= {"u" + units.hex("\\", 2).replace("\\", "\\u"), f"U{code:08x}"}
         escapes["\\"] |= {_SHORT[variant]} if variant in _SHORT else set()
         if code < 0x100:
             escapes["%"].add(f"{code:02x}")

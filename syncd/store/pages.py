@@ -73,7 +73,7 @@ _KEYS_STATEMENTS = {
 def page(connection: Connection, query: JobFilter, clock: Callable[[], float] = time.monotonic) -> Page:
     """Return the page that ``query`` selects; ``clock`` returns seconds."""
     found = _page(connection, query, clock)
-    if not query.sibling_remote_ids or not found.jobs:
+    if not query.sibling_remote_ids:
         return found
     return replace(found, siblings=_siblings(connection, found.jobs, query.sibling_remote_ids))
 
