@@ -16,3 +16,4 @@ def test_printable_any_bytes_become_one_valid_line(name):
 def test_printable_examples():
     assert printable("سلام 🌷.jpg") == "سلام 🌷.jpg"
     assert printable("a\udcffb\n.jpg") == r"a\xffb\n.jpg"
+    assert printable("a\u2028b\ud800.jpg") == r"a\u2028b\ud800.jpg"

@@ -117,6 +117,7 @@ async def test_begin_encrypted_file_is_not_compared(make, mock_response):
         ({"payload": {"uploaded_ranges": []}}, []),
         ({"payload": {"chunks_uploaded": 3, "uploaded_ranges": [[0, 0], [2, 2]]}}, [0, 1]),
         ({"payload": {"uploaded_ranges": [[0, 3]]}}, [0, 1]),
+        ({"payload": {"uploaded_ranges": [[0, 4]]}}, [0, 1]),
         ({"payload": {"uploaded_ranges": [[2, 2], [0, 0]]}}, [0, 1]),
         ({"payload": {"uploaded_ranges": [[0, 2], [0, 2]]}}, [0, 1]),
         ({"payload": {"uploaded_ranges": [[2, 0]]}}, [0, 1]),

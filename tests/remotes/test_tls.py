@@ -14,9 +14,10 @@ import pytest
 from aiohttp import web
 
 from syncd.core.errors import Scope, Transient
+from syncd.remotes import tls
 from syncd.remotes.bodies import BytesBody
 from syncd.remotes.downloads import LengthRecorder
-from tests.remotes.helpers import read_request, reply, serve_app
+from tests.remotes.helpers import image_settings, read_request, reply, serve_app
 
 BODY = BytesBody(content_type="text/plain", data=b"x")
 
@@ -234,6 +235,20 @@ async def test_tls_unusable_file_is_named(make_http, files, named, setting, mess
     ) as caught:
         await http.post("/image", BODY)
     assert caught.value.scope is Scope.REMOTE
+
+
+@pytest.mark.parametrize("keys", [("client_cert",), ("client_cert", "client_key")])
+def test_tls_encrypted_key_is_named(monkeypatch, tmp_path, keys):
+    def ask_for_password(_context, _certificate, _key, *, password):
+        password()
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", ask_for_password)
+    paths = {key: tmp_path / f"{key}.pem" for key in keys}
+    for path in paths.values():
+        path.touch()
+    file = re.escape(str(paths[keys[-1]]))
+    with pytest.raises(Transient, match=f"^client_key {file} can't be used: the key is encrypted with a password"):
+        tls.context(image_settings("https://127.0.0.1:1", **paths))
 
 
 @pytest.mark.parametrize(

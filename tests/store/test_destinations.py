@@ -94,9 +94,10 @@ async def test_former_address_keeps_records(store):
 
 async def test_new_address_resets_proofs_and_capabilities(store):
     """The server at the new address may be another one."""
+    before = await store.register_remote("before", "elsewhere")
     old = await store.register_remote("drive", OLD)
-    other = await store.register_remote("other", "elsewhere")
-    for record in (old, other):
+    after = await store.register_remote("after", "elsewhere too")
+    for record in (before, old, after):
         await observe(store, record.id, seen("a"))
         (job,) = await claim(store, record.id)
         await store.finish(job, key="k", stored=Stored(ref="r", proof=Proof.HASH), outcome=Outcome.UPLOADED)
@@ -104,7 +105,8 @@ async def test_new_address_resets_proofs_and_capabilities(store):
     assert (await store.register_remote("drive", NEW, MOVED)).capabilities == {}
     kept = await stored_content(store, old.id, "k")
     assert (kept.ref, kept.confirmed_at) == ("r", 0.0)
-    assert (await stored_content(store, other.id, "k")).confirmed_at > 0
+    for other in (before, after):
+        assert (await stored_content(store, other.id, "k")).confirmed_at > 0
 
 
 async def test_records_of_both_addresses_stay_apart(store):

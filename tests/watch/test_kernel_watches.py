@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from structlog.testing import capture_logs
 
 from syncd.watch import folder as folder_module
 from syncd.watch import inotify as inotify_module
@@ -62,6 +63,17 @@ async def test_directory_readable_later_gets_a_watch(harness, records, monkeypat
         await wait_until(lambda: "phone/a.jpg" in records.known)
         await wait_until(lambda: watch.status.detail is None)
         await wait_until(lambda: covered(watch, harness.path / "phone"))
+
+
+async def test_unreadable_directory_is_logged_once(harness, monkeypatch):
+    (harness.path / "closed").mkdir()
+    deny(monkeypatch, {str(harness.path / "closed")})
+    watch = harness.once()
+    with capture_logs() as logs:
+        assert await watch.scan_once()
+        assert await watch.scan_once()
+    unreadable = [(entry["path"], entry["reason"]) for entry in logs if entry["event"] == "folder.unreadable"]
+    assert unreadable == [("closed", "Permission denied")]
 
 
 def deny(monkeypatch, closed):
