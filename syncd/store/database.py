@@ -13,7 +13,6 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -27,13 +26,11 @@ from syncd.store.connection import engine, is_temporary, to_store_error
 from syncd.store.errors import StoreClosedError, StoreMovedError
 from syncd.store.reader import Reader
 from syncd.store.store_file import OpenedFile
-from syncd.store.write_calls import Failed, WriteCall, answer_all, resolve
+from syncd.store.write_queue import Failed, WriteCall, WriteQueue, answer_all, resolve
 
 A = TypeVar("A")
 T = TypeVar("T")
 
-MAX_BATCH_CALLS = 500
-"""The maximum number of calls in one transaction."""
 RETRY_DELAY_SECONDS = 1.0
 """The delay before a batch is tried again that failed because of the disk."""
 FILE_CHECK_INTERVAL_SECONDS = 5.0
@@ -54,9 +51,7 @@ class Database:
         self._on_blocked = on_blocked
         self._retry_delay = retry_delay
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[WriteCall] = deque()
-        self._changed = threading.Condition()  # guards _waiting and _closing
-        self._closing = False
+        self._queue = WriteQueue()
         self.blocked: str | None = None
         """Why writes are waiting, in one line; None if they are not."""
         self._file: OpenedFile | None = None
@@ -112,25 +107,24 @@ class Database:
         work: Callable[[Connection, Sequence[A]], Sequence[T]],
         argument: A,
         then: Callable[[T], None] | None = None,
+        *,
+        patient: bool = False,
     ) -> T:
         """Run ``work`` once for several waiting calls, in a write transaction.
 
         ``work`` gets the arguments of consecutive calls with the same ``work``, and returns a result for each. If it
         raises an exception, it runs again for each argument alone, so that only the calls that cause the exception get
-        it. Everything else is as in :meth:`write`.
+        it. Under load, a ``patient`` call waits shortly for others. Everything else is as in :meth:`write`.
         """
-        call = WriteCall(work=work, argument=argument, then=then, answer=self._loop.create_future())
-        with self._changed:
-            if self._closing or self._ended.done():
-                raise _closed()
-            self._waiting.append(call)
-            self._changed.notify()
-        result: T = await call.answer
-        return result
+        answer: asyncio.Future[T] = self._loop.create_future()
+        call = WriteCall(work=work, argument=argument, then=then, answer=answer, patient=patient)
+        if self._ended.done() or not self._queue.put(call):
+            raise _closed()
+        return await answer
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in the reader's thread in one read-only transaction."""
-        if self._closing:
+        if self._queue.closed:
             raise _closed()
         return await self._reader.read(work)
 
@@ -139,16 +133,14 @@ class Database:
 
         ``work`` gets the arguments of waiting calls with the same ``work``, and returns a result for each.
         """
-        if self._closing:
+        if self._queue.closed:
             raise _closed()
         return await self._reader.read_together(work, argument)
 
     async def close(self) -> None:
         """Finish all earlier calls, and close the file."""
-        if not self._closing:
-            with self._changed:
-                self._closing = True
-                self._changed.notify()
+        if not self._queue.closed:
+            self._queue.close()
             await self._reader.close()
         await self._ended
         self._writer.join()
@@ -175,11 +167,11 @@ class Database:
         Return an empty list when the database is closed.
         """
         while True:
-            with self._changed:
-                self._busy_since = None
-                if self._changed.wait_for(lambda: self._waiting or self._closing, FILE_CHECK_INTERVAL_SECONDS):
-                    self._busy_since = time.monotonic()
-                    return [self._waiting.popleft() for _ in range(min(MAX_BATCH_CALLS, len(self._waiting)))]
+            self._busy_since = None
+            batch = self._queue.take(FILE_CHECK_INTERVAL_SECONDS)
+            if batch is not None:
+                self._busy_since = time.monotonic()
+                return batch
             self._set_blocked(self._check_location(connection))
 
     def _write_batch(self, connection: Connection, batch: list[WriteCall]) -> list[Any]:
@@ -232,10 +224,9 @@ class Database:
     def _wait_to_retry(self, message: str) -> bool:
         """Wait for the retry delay; return False if the database is being closed."""
         self._set_blocked(message)
-        with self._changed:
-            closing = self._changed.wait_for(lambda: self._closing, self._retry_delay)
+        closed = self._queue.wait_closed(self._retry_delay)
         self._busy_since = time.monotonic()
-        return not closing
+        return not closed
 
     def _set_blocked(self, reason: StoreMovedError | str | None) -> None:
         """Set the reason why writes are waiting; report when the waiting starts or ends."""

@@ -183,7 +183,7 @@ class JobStore:
         finished = claims.Finished(
             job=job, key=key, stored=stored, outcome=outcome, sha256=sha256, terms=terms, expires=expires
         )
-        state, _ = await self.database.write_together(self._finish_all, finished, self._publish)
+        state, _ = await self.database.write_together(self._finish_all, finished, self._publish, patient=True)
         return state
 
     def _finish_all(

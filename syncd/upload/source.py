@@ -28,7 +28,7 @@ from syncd.remotes.base import Hasher
 IN_MEMORY_MAX_BYTES = 1024 * 1024
 """Files up to this size are sent from memory."""
 READ_BYTES = 1024 * 1024
-FILES_PER_HOP = 8
+FILES_PER_HOP = 16
 READING_THREADS = 2
 """Threads that open and read files; hashing keeps a processor busy, so more would not help."""
 MIN_BLOCK_BYTES = 32 * 1024

@@ -30,7 +30,7 @@ from syncd.upload.upload import STOPPED, UploadAttempt
 
 log = structlog.get_logger()
 
-CLAIM_AHEAD = 32
+CLAIM_AHEAD = 64
 """Jobs claimed beyond the requests in flight: their files are read and looked up while others are sent."""
 CLAIM_SHARE = 4
 """Jobs are claimed when a quarter of the places is free, as a claim of one job costs as much as one of many."""

@@ -32,6 +32,7 @@ from syncd.remotes.multipart import chunk_sizes as chunk_sizes_module
 from syncd.store import connection as connection_module
 from syncd.store import database as database_module
 from syncd.store import reader as reader_module
+from syncd.store import write_queue as write_queue_module
 from syncd.store.job_store import JobStore
 from syncd.store.records import Job, RemoteRecord
 from syncd.upload import source as source_module
@@ -93,6 +94,7 @@ class Environment:
             *([] if world.plan.file_system_properties.leases else [(read_lease, {"file_system_type": lambda _: NFS})]),
             (watch_source_module, {"Observer": partial(Observer, world.events)}),
             (database_module, {"time": clocks, "threading": threading, "engine": self._engine}),
+            (write_queue_module, {"time": clocks, "threading": threading}),
             (reader_module, {"engine": self._engine}),
             (source_module, small),
             (chunk_sizes_module, {"MIN_CHUNK_BYTES": 700}),

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import event, text
 
 from syncd.store import database as module
+from syncd.store import write_queue
 from syncd.store.database import Database
 from syncd.store.errors import StoreClosedError, StoreDamagedError
 from syncd.store.job_store import JobStore
@@ -73,7 +74,7 @@ async def test_waiting_units_share_one_commit(database):
 
 
 async def test_batch_size_is_limited(database, monkeypatch):
-    monkeypatch.setattr(module, "MAX_BATCH_CALLS", 10)
+    monkeypatch.setattr(write_queue, "MAX_BATCH_CALLS", 10)
     commits = count_commits(database)
     await asyncio.gather(*(database.write(insert(str(number))) for number in range(100)))
     assert 10 <= len(commits) <= 12
