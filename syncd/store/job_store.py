@@ -204,8 +204,15 @@ class JobStore:
 
     # Upload sessions and contents.
 
+    async def acknowledge(self, remote_id: int, key: str, token: str, index: int) -> None:
+        """Record that the server has chunk ``index``, if the session still has this ``token``.
+
+        Waiting calls are recorded together.
+        """
+        chunk = uploads.Acknowledgement(remote_id=remote_id, key=key, token=token, index=index)
+        await self.database.write_together(uploads.acknowledge_all, chunk, patient=True)
+
     save_session = _writes(uploads.save_session)
-    acknowledge = _writes(uploads.acknowledge)
     require_verification = _writes(uploads.require_verification)
     drop_session = _writes(uploads.drop_session)
     expire_sessions = _writes(uploads.expire_sessions)

@@ -4,6 +4,7 @@ A session is an unfinished upload of one content to one remote; a content is rec
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
@@ -75,9 +76,26 @@ def save_session(work: UnitOfWork, remote_id: int, key: str, session: Session) -
         )
 
 
-def acknowledge(work: UnitOfWork, remote_id: int, key: str, token: str, index: int) -> None:
-    """Record that the server has chunk ``index``, if the session still has this ``token``."""
-    work.connection.execute(_ACKNOWLEDGE, _parameters(remote_id, key) | {"index": index, "of_token": token})
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Acknowledgement:
+    """The server has chunk ``index`` of the session with this ``token``."""
+
+    remote_id: int
+    key: str
+    token: str
+    index: int
+
+
+def acknowledge_all(connection: Connection, chunks_received: Sequence[Acknowledgement]) -> list[None]:
+    """Record the chunks of those sessions that still have their token."""
+    connection.execute(
+        _ACKNOWLEDGE,
+        [
+            _parameters(chunk.remote_id, chunk.key) | {"index": chunk.index, "of_token": chunk.token}
+            for chunk in chunks_received
+        ],
+    )
+    return [None] * len(chunks_received)
 
 
 def require_verification(work: UnitOfWork, remote_id: int, key: str) -> None:

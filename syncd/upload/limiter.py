@@ -7,7 +7,7 @@ and the order of arrival is fair between a large file and a small one.
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from syncd.core.concurrency import ConcurrencyLimit
 
@@ -42,14 +42,29 @@ class ConcurrencyLimiter:
     @asynccontextmanager
     async def slot(self) -> AsyncGenerator[None]:
         """Hold a slot during the context; wait until one is free."""
-        async with AsyncExitStack() as stack:
-            await self._acquire()
-            stack.callback(self._release)
-            if self._parent:
-                await stack.enter_async_context(self._parent.slot())
+        await self.acquire()
+        try:
             yield
+        finally:
+            self.release()
 
-    async def _acquire(self) -> None:
+    async def acquire(self) -> None:
+        """Wait until a slot is free, and take it. The caller calls :meth:`release`."""
+        await self._acquire_own()
+        if self._parent:
+            try:
+                await self._parent.acquire()
+            except BaseException:
+                self._release_own()
+                raise
+
+    def release(self) -> None:
+        """Give a slot back."""
+        if self._parent:
+            self._parent.release()
+        self._release_own()
+
+    async def _acquire_own(self) -> None:
         if self.in_flight < self.capacity and not self._waiting:
             self.in_flight += 1
             return
@@ -59,10 +74,10 @@ class ConcurrencyLimiter:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # granted and cancelled at the same moment
-                self._release()
+                self._release_own()
             raise
 
-    def _release(self) -> None:
+    def _release_own(self) -> None:
         self.in_flight -= 1
         self._grant()
 

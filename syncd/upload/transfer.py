@@ -7,7 +7,6 @@ and handles its failures.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from syncd.asyncio_tools import cancel_and_wait
@@ -17,6 +16,7 @@ from syncd.core.model import Content, Pending, Session, Stored
 from syncd.store.records import ContentRecords, Job, StoredContent
 from syncd.upload.endpoint import Endpoint
 from syncd.upload.job_queue import JobQueue
+from syncd.upload.limiter import ConcurrencyLimiter
 from syncd.upload.source import FileSource
 
 MAX_SESSIONS = 2
@@ -221,12 +221,12 @@ class _ChunkSender:
 
     async def _send_only_chunk(self) -> None:
         """Send a file in one chunk, without the tasks that several chunks need."""
-        slot = AsyncExitStack()
-        await slot.enter_async_context(self._transfer.endpoint.limiter.slot())
+        limiter = self._transfer.endpoint.limiter
+        await limiter.acquire()
         if self._transfer.stopping():
-            await slot.aclose()
+            limiter.release()
             raise InterruptedUploadError
-        await self._send(0, slot)
+        await self._send(0, limiter)
 
     async def _start_chunks(self) -> None:
         limiter = self._transfer.endpoint.limiter
@@ -235,23 +235,26 @@ class _ChunkSender:
             # with a chunk must keep its chunk size, and would fail again: send the last chunk after another.
             while index and index == self.session.count - 1 and not self.session.received and self._tasks:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-            slot = AsyncExitStack()
-            await slot.enter_async_context(limiter.slot())
+            await limiter.acquire()
             if self._failure or self._stored or self._transfer.stopping():
-                await slot.aclose()
+                limiter.release()
                 return
-            task = asyncio.create_task(self._send(index, slot))
+            task = asyncio.create_task(self._send(index, limiter))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
             if len(self._tasks) > 2 * limiter.capacity + MAX_UNRECORDED_CHUNKS:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _send(self, index: int, slot: AsyncExitStack) -> None:
+    async def _send(self, index: int, limiter: ConcurrencyLimiter) -> None:
+        """Send a chunk, and release the slot that the caller has acquired from ``limiter``."""
         transfer, session = self._transfer, self.session
         content, job = transfer.content, transfer.job
         size = chunks.span(index, content.size, session.chunk_size)[1]
-        async with slot, transfer.endpoint.observed(job.id, size):
-            receipt = await transfer.endpoint.remote.send(session, index, content, transfer.source)
+        try:
+            async with transfer.endpoint.observed(job.id, size):
+                receipt = await transfer.endpoint.remote.send(session, index, content, transfer.source)
+        finally:
+            limiter.release()
         if receipt.stored:
             self._stored = receipt.stored
         elif is_resumable(session):

@@ -133,7 +133,7 @@ MUTANTS = [
     mutant(
         "P4",
         "no limiter: requests are not counted",
-        replaced(ConcurrencyLimiter, "_acquire", _acquire_without_limit),
+        replaced(ConcurrencyLimiter, "_acquire_own", _acquire_without_limit),
     ),
     mutant("P5", "claims are unbounded", replaced(worker, "CLAIM_AHEAD", 10**6)),
     mutant("P5", "a file that was read stays open", replaced(FileSource, "close", returning(None))),
