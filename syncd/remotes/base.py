@@ -63,6 +63,10 @@ class Source(Protocol):
 class Throttle(Protocol):
     """Enforces the bandwidth limit, and counts the bytes sent."""
 
+    @property
+    def piece_bytes(self) -> int:
+        """The number of bytes to send at a time."""
+
     def acquire(self, size: int) -> Awaitable[None]:
         """Wait until ``size`` more bytes may be sent."""
 

@@ -5,12 +5,12 @@ A body can be produced several times, because a request may be repeated.
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-PIECE_BYTES = 64 * 1024
-"""Size of one write. The idle timeout and the bandwidth limit take effect between pieces."""
+_JOINED_BYTES = 256 * 1024
+"""Parts of a form are copied into one block of at most this size."""
 
 
 class Body(Protocol):
@@ -24,8 +24,8 @@ class Body(Protocol):
     def size(self) -> int:
         """The total length in bytes."""
 
-    def pieces(self) -> AsyncIterator[memoryview]:
-        """Yield the body in pieces of at most ``PIECE_BYTES``; each call starts at the beginning."""
+    def blocks(self) -> AsyncGenerator[bytes]:
+        """Yield the body in blocks; each call starts at the beginning."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,10 +40,9 @@ class BytesBody:
         """The total length in bytes."""
         return len(self.data)
 
-    async def pieces(self) -> AsyncIterator[memoryview]:
-        """Yield the body in pieces."""
-        for piece in _split(self.data):
-            yield piece
+    async def blocks(self) -> AsyncGenerator[bytes]:
+        """Yield the body."""
+        yield self.data
 
 
 def json_body(value: object) -> BytesBody:
@@ -83,19 +82,22 @@ class MultipartForm:
         """The total length in bytes."""
         return len(self._head()) + self.file.size + len(self._tail())
 
-    async def pieces(self) -> AsyncIterator[memoryview]:
-        """Yield the body in pieces.
+    async def blocks(self) -> AsyncGenerator[bytes]:
+        """Yield the body in blocks.
 
-        Form fields and file data share pieces, because each piece is a separate write.
+        A small file and its form fields are one block, because each block is a separate write.
         """
         before = self._head()
         async for data in self.file.read():
-            *pieces, last = _split(before + data)
-            for piece in pieces:
-                yield piece
-            before = bytes(last)
-        for piece in _split(before + self._tail()):
-            yield piece
+            if len(before) + len(data) > _JOINED_BYTES:
+                yield before
+                before = data
+            else:
+                before += data
+        if len(before) > _JOINED_BYTES:
+            yield before
+            before = b""
+        yield before + self._tail()
 
     def _head(self) -> bytes:
         parts = [f"{self._open(name)}\r\n\r\n{value}\r\n" for name, value in self.fields.items()]
@@ -110,8 +112,3 @@ class MultipartForm:
 
     def _tail(self) -> bytes:
         return f"\r\n--{self.boundary}--\r\n".encode()
-
-
-def _split(data: bytes) -> Iterator[memoryview]:
-    view = memoryview(data)
-    return (view[start : start + PIECE_BYTES] for start in range(0, len(view), PIECE_BYTES))

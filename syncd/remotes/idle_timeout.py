@@ -1,13 +1,17 @@
 """Ends a request that makes no progress, however long the whole request may take."""
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
+
+_CHECKS_PER_TIMEOUT = 4
 
 
 class IdleTimeout:
     """An async context manager with a deadline that progress extends.
 
-    Raises ``TimeoutError`` ``timeout`` seconds after the last call of :meth:`restart`.
+    Raises ``TimeoutError`` ``timeout`` seconds after the last call of :meth:`restart`. If :meth:`watch` was called, it
+    notices progress by itself, and the error is up to a quarter of ``timeout`` late.
     """
 
     def __init__(self, timeout: float) -> None:
@@ -16,6 +20,12 @@ class IdleTimeout:
         self._due: float | None = None
         """When the countdown ends; None during a pause."""
         self._check_timer: asyncio.TimerHandle | None = None
+        self._unsent: Callable[[], int] = int
+        self._last_unsent = 0
+
+    def watch(self, unsent: Callable[[], int]) -> None:
+        """Count it as progress when ``unsent()``, the bytes that wait to be sent, becomes smaller."""
+        self._unsent = unsent
 
     def restart(self) -> None:
         """Restart the countdown, after progress or at the end of a pause."""
@@ -28,20 +38,29 @@ class IdleTimeout:
     def _check(self) -> None:
         """End the context if the countdown has ended, otherwise schedule the next check.
 
-        The next check is at the earliest time at which the countdown can end. One timer that is seldom set is cheaper
-        than a new timer for each piece that is sent.
+        One timer that is seldom set is cheaper than a new timer for each piece that is sent.
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if self._due is not None and self._due <= now:
-            self._deadline.reschedule(now)
-            return
-        self._check_timer = loop.call_at(now + self._timeout if self._due is None else self._due, self._check)
+        unsent = self._unsent()
+        if self._due is not None:
+            if unsent < self._last_unsent:
+                self.restart()
+            elif self._due <= now:
+                self._deadline.reschedule(now)
+                return
+        self._last_unsent = unsent
+        self._schedule_check()
+
+    def _schedule_check(self) -> None:
+        loop = asyncio.get_running_loop()
+        at = loop.time() + self._timeout / _CHECKS_PER_TIMEOUT
+        self._check_timer = loop.call_at(at if self._due is None else min(at, self._due), self._check)
 
     async def __aenter__(self) -> "IdleTimeout":
         await self._deadline.__aenter__()
         self.restart()
-        self._check_timer = asyncio.get_running_loop().call_later(self._timeout, self._check)
+        self._schedule_check()
         return self
 
     async def __aexit__(

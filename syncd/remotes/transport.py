@@ -5,7 +5,6 @@ these two and :mod:`syncd.remotes.exceptions` use aiohttp.
 """
 
 import socket
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from types import SimpleNamespace
 
@@ -80,13 +79,13 @@ class Payload(aiohttp.Payload):
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Send the whole body."""
+        if (transport := getattr(writer, "transport", None)) is not None:
+            self._idle_timeout.watch(transport.get_write_buffer_size)
+        self._idle_timeout.pause()
         try:
-            async with aclosing(self._pieces()) as pieces:
-                async for piece in pieces:
-                    self._idle_timeout.restart()
-                    await writer.write(piece)
-                    await writer.drain()
-                    self._idle_timeout.pause()
+            async with aclosing(self._body.blocks()) as blocks:
+                async for block in blocks:
+                    await self._write_block(block, writer)
             self.sent = True
         except Failure as failure:
             self.failure = failure
@@ -94,11 +93,16 @@ class Payload(aiohttp.Payload):
         finally:
             self._idle_timeout.restart()
 
-    async def _pieces(self) -> AsyncGenerator[memoryview]:
-        self._idle_timeout.pause()
-        async for piece in self._body.pieces():
+    async def _write_block(self, block: bytes, writer: AbstractStreamWriter) -> None:
+        view, start = memoryview(block), 0
+        while start < len(view):
+            piece = view[start : start + self._throttle.piece_bytes]
+            start += len(piece)
             await self._throttle.acquire(len(piece))
-            yield piece
+            self._idle_timeout.restart()
+            await writer.write(piece)
+            await writer.drain()
+            self._idle_timeout.pause()
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002 - aiohttp's signature
         """Raise TypeError: a body is only sent."""

@@ -14,6 +14,8 @@ from syncd.core.bandwidth import Span, TokenBucket, limit_at
 
 PIECE_BYTES = 16 * 1024
 """Bytes drawn from the bucket at a time, so that the data flows evenly at a low limit."""
+LIMITED_WRITE_BYTES, UNLIMITED_WRITE_BYTES = 64 * 1024, 256 * 1024
+"""Bytes written at a time, with and without a limit."""
 MAX_PAUSE_SECONDS = 5.0
 """A waiting sender looks at the timetable at least this often."""
 RATE_WINDOW_SECONDS = 5.0
@@ -119,6 +121,11 @@ class BandwidthLimiter:
             return None
         now = self._local_time()
         return limit_at(self._timetable, now.hour * 60 + now.minute)
+
+    @property
+    def piece_bytes(self) -> int:
+        """The number of bytes to send at a time: few, if they must flow evenly."""
+        return LIMITED_WRITE_BYTES if self._timetable else UNLIMITED_WRITE_BYTES
 
     async def acquire(self, size: int) -> None:
         """Wait until ``size`` more bytes may be sent."""

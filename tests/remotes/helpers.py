@@ -43,10 +43,14 @@ class MemorySource:
         return piece
 
 
+PIECE_BYTES = 64 * 1024
+
+
 @dataclass
 class CountingThrottle:
     """A throttle without a limit that records the sizes."""
 
+    piece_bytes: int = PIECE_BYTES
     spent: list[int] = field(default_factory=list)
     wait: Callable[[], Awaitable[None]] | None = None
 

@@ -13,10 +13,10 @@ from yarl import URL
 
 from syncd.core.errors import CutOff, FileChanged, Permanent, Scope, Transient
 from syncd.remotes import http as http_module
-from syncd.remotes.bodies import PIECE_BYTES, BytesBody, FormFile, MultipartForm, json_body
+from syncd.remotes.bodies import BytesBody, FormFile, MultipartForm, json_body
 from syncd.remotes.http import MAX_RESPONSE_BYTES, redirect_target
 from syncd.remotes.responses import Response
-from tests.remotes.helpers import TOKEN, CountingThrottle, read_head, read_request, reply, reset, serve_app
+from tests.remotes.helpers import PIECE_BYTES, TOKEN, CountingThrottle, read_head, read_request, reply, reset, serve_app
 
 OK = reply("200 OK", b"{}")
 MIB = 1024 * 1024
@@ -240,8 +240,18 @@ async def test_post_kernel_buffers_little_unsent_data(make_http, start_server):
     assert sum(throttle.spent) < MIB
 
 
+async def test_post_stalled_within_piece_times_out(make_http, start_server):
+    server = await start_server(never_read, receive_buffer=PIECE_BYTES)
+    throttle = CountingThrottle(piece_bytes=16 * MIB)
+    with pytest.raises(Transient, match="no data was transferred"):
+        await make_http(server.url, timeout=0.2, throttle=throttle).post("/image", text_body(16 * MIB))
+
+
 @pytest.mark.unix
-async def test_post_slow_progress_does_not_time_out(make_http, start_server):
+@pytest.mark.parametrize("piece_bytes", [PIECE_BYTES, 4 * MIB])
+async def test_post_slow_progress_does_not_time_out(make_http, start_server, piece_bytes):
+    """Neither between pieces, nor within a piece that takes longer than the timeout."""
+
     async def handle(server, reader, writer):
         _, length = await read_head(reader)
         while length:
@@ -249,9 +259,10 @@ async def test_post_slow_progress_does_not_time_out(make_http, start_server):
             await asyncio.sleep(0.02)
         writer.write(reply("200 OK"))
 
-    server = await start_server(handle)
+    server = await start_server(handle, receive_buffer=PIECE_BYTES)
     started = time.monotonic()
-    answer = await make_http(server.url, timeout=1).post("/image", text_body(4 * MIB))
+    throttle = CountingThrottle(piece_bytes=piece_bytes)
+    answer = await make_http(server.url, timeout=1, throttle=throttle).post("/image", text_body(4 * MIB))
     assert answer.status == 200
     assert time.monotonic() - started > 1.1, "the server was not slow enough to show anything"
 

@@ -42,6 +42,8 @@ class _Unthrottled:
     A check needs none: a timed request has at most the bytes that the bandwidth limit allows in a second.
     """
 
+    piece_bytes = 256 * 1024
+
     async def acquire(self, size: int) -> None:
         pass
 
