@@ -67,6 +67,7 @@ class Http:
         self._clock = clock
         self._client_session: aiohttp.ClientSession | None = None
         self._tls_context: ssl.SSLContext | None = None
+        self._environment_proxies = proxy.EnvironmentProxies()
         self._plain_headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
         self._secret_headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
         if settings.token is not None:
@@ -277,7 +278,7 @@ class Http:
     def _proxy(self, url: URL) -> str | None:
         if self._settings.proxy is not None:
             return self._settings.proxy.get_secret_value()
-        return proxy.environment_proxy(url)
+        return self._environment_proxies.get(url)
 
 
 def redirect_target(url: URL, response: Response) -> URL:

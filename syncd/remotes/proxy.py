@@ -6,6 +6,20 @@ from ipaddress import ip_address
 from yarl import URL
 
 
+class EnvironmentProxies:
+    """Remembers the results of :func:`environment_proxy`, which reads all environment variables."""
+
+    def __init__(self) -> None:
+        self._known: dict[URL, str | None] = {}
+
+    def get(self, url: URL) -> str | None:
+        """Return the URL of the proxy for ``url``; None without a proxy."""
+        origin = url.origin()
+        if origin not in self._known:
+            self._known[origin] = environment_proxy(origin)
+        return self._known[origin]
+
+
 def environment_proxy(url: URL) -> str | None:
     """Return the URL of the proxy for ``url``; None without a proxy.
 
