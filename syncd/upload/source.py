@@ -99,17 +99,17 @@ class FileSource:
             raise
 
     def _hash(self, hasher: Hasher) -> Content:
-        keep = bytearray() if self.size <= IN_MEMORY_MAX_BYTES else None
+        keep: list[bytes] | None = [] if self.size <= IN_MEMORY_MAX_BYTES else None
         with _reading():
             for block in self._blocks():
                 hasher.update(block)
                 if keep is None:
                     self._sums.append(zlib.crc32(block))
                 else:
-                    keep += block
+                    keep.append(block)
             self._check_fingerprint()
         if keep is not None:
-            self._memory = bytes(keep)
+            self._memory = b"".join(keep)
         return hasher.content()
 
     def _blocks(self) -> Iterator[bytes]:
@@ -142,13 +142,13 @@ class FileSource:
         return data[offset - start : offset - start + length]
 
     def _read_exactly(self, offset: int, length: int) -> bytes:
-        parts = bytearray()
-        while len(parts) < length:
-            part = read_at(self._descriptor, length - len(parts), offset + len(parts))
+        data = read_at(self._descriptor, length, offset)  # most often all of it: no copy is made then
+        while len(data) < length:
+            part = read_at(self._descriptor, length - len(data), offset + len(data))
             if not part:
                 raise FileChanged("the file was truncated while it was being read")
-            parts += part
-        return bytes(parts)
+            data += part
+        return data
 
     async def verify(self) -> None:
         """Raise ``FileChanged`` if the open file has another fingerprint now.
