@@ -46,11 +46,16 @@ class BytesBody:
 
 
 def json_body(value: object) -> BytesBody:
-    """Return ``value`` as ASCII JSON.
+    """Return ``value`` as ASCII JSON."""
+    return encoded_json_body(json.dumps(value).encode("ascii"))
+
+
+def encoded_json_body(data: bytes) -> BytesBody:
+    """Return a body for ``data``, which is ASCII JSON.
 
     The type is ``application/json`` without a charset, which some servers reject.
     """
-    return BytesBody(content_type="application/json", data=json.dumps(value).encode("ascii"))
+    return BytesBody(content_type="application/json", data=data)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

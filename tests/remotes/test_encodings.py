@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 
 import pytest
 from hypothesis import given
@@ -31,8 +32,9 @@ def test_slice_text_chunks_join_to_complete_text(data, chunk_size, encoding):
         part = slice_text(encoding, offset=offset, length=length, file_size=len(data))
         piece = data[part.offset : part.offset + part.length]
         assert len(piece) == part.length > 0
-        parts.append(part.encode(piece))
+        parts.append(json.loads(part.as_json(piece)))
         assert len(parts[-1]) == length
+        assert part.encode(piece) == parts[-1].encode()
     assert "".join(parts) == text
 
 

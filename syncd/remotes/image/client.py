@@ -17,7 +17,7 @@ from syncd.core.errors import CutOff, Failure, Permanent, SessionLost, Transient
 from syncd.core.model import ChunkResult, Confirmation, Content, Pending, Proof, Session, Stored
 from syncd.remotes import presence
 from syncd.remotes.base import Source, Throttle, WriteCallback
-from syncd.remotes.bodies import Body, json_body
+from syncd.remotes.bodies import Body, encoded_json_body, json_body
 from syncd.remotes.client import RemoteClient
 from syncd.remotes.downloads import CopyState
 from syncd.remotes.image.chunk_sizes import MIN_CHUNK_CHARACTERS, ImageChunkSizes
@@ -161,9 +161,9 @@ class ImageRemote(RemoteClient):
     ) -> ChunkResult:
         offset, length = span
         part = slice_text(content.encoding or "text", offset=offset, length=length, file_size=source.size)
-        data = part.encode(await source.read(part.offset, part.length))
-        body = json_body({"id": index, "size": length, "data": data})
-        response = await self._http.post(f"/image/{session.token}/chunks", body)
+        data = part.as_json(await source.read(part.offset, part.length))
+        body = b'{"id": %d, "size": %d, "data": %b}' % (index, length, data)
+        response = await self._http.post(f"/image/{session.token}/chunks", encoded_json_body(body))
         if response.ok:
             self._sizes.record_accepted(length)
             return ChunkResult(needs_verification=not await self._images.is_credible(response))

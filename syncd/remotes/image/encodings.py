@@ -6,6 +6,7 @@ The size, the chunks and the hash of a content refer to the text, which has one 
 import base64
 import binascii
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -36,9 +37,14 @@ class Slice:
     start: int
     end: int
 
-    def encode(self, data: bytes) -> str:
+    def encode(self, data: bytes) -> bytes:
         """Return the text of this slice; ``data`` are the bytes at ``offset``."""
-        return _ENCODERS[self.encoding](data)[self.start : self.end].decode("ascii")
+        return _ENCODERS[self.encoding](data)[self.start : self.end]
+
+    def as_json(self, data: bytes) -> bytes:
+        """Return the text of this slice as a JSON string."""
+        text = self.encode(data)
+        return json.dumps(text.decode("ascii")).encode("ascii") if self.encoding == "text" else b'"%b"' % text
 
 
 def slice_text(encoding: str, *, offset: int, length: int, file_size: int) -> Slice:
