@@ -61,6 +61,8 @@ class CancelledContents:
 
 
 class _Sha256:
+    kind = "sha256"
+
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
         self._size = 0

@@ -121,6 +121,7 @@ class Folders:
         if watch is None or settings is None:
             return FolderPolicy()
         return FolderPolicy(
+            other_remotes=len(settings.remotes) - 1,
             settle_seconds=settings.settle,
             follow_symlinks=settings.follow_symlinks,
             unfit=partial(unfit, max_size=settings.max_size),

@@ -34,6 +34,10 @@ from syncd.core.model import ChunkResult, Confirmation, Content, Pending, Proof,
 class Hasher(Protocol):
     """Hashes a file in one pass. Its methods block: call them in a worker thread."""
 
+    @property
+    def kind(self) -> str:
+        """Hashers of the same kind return the same content for the same bytes."""
+
     def update(self, data: bytes) -> None:
         """Hash the next bytes of the file."""
 

@@ -12,6 +12,8 @@ from syncd.upload.source import FileOpener
 class FolderPolicy:
     """The rules of one watched folder; the defaults are for a folder no longer watched."""
 
+    other_remotes: int = 0
+    """The number of remotes of the folder, without one."""
     settle_seconds: float = 2.0
     """Time that a file must stay unchanged before it is uploaded."""
     follow_symlinks: bool = False

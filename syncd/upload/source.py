@@ -24,6 +24,7 @@ from syncd.platform.file_info import read_at
 from syncd.platform.openat import open_inside
 from syncd.platform.read_lease import Writer, writer
 from syncd.remotes.base import Hasher
+from syncd.upload.recent_files import ReadFile, RecentFiles
 
 IN_MEMORY_MAX_BYTES = 1024 * 1024
 """Files up to this size are sent from memory."""
@@ -69,19 +70,37 @@ class FileSource:
         return await opener.open(folder, path, expected, block_size=block_size, follow_symlinks=follow_symlinks)
 
     @classmethod
-    def open_blocking(cls, opening: "_Opening") -> "FileSource":
+    def open_blocking(cls, opening: "_Opening", recent: RecentFiles) -> "FileSource":
         """Open a file as :meth:`open` does. Blocks."""
         descriptor = open_regular(opening.folder, opening.path, follow_symlinks=opening.follow_symlinks)
         try:
             _check_unchanged(descriptor, opening.expected)
             source = cls(descriptor, opening.path, opening.expected, opening.block_size)
             if opening.hasher is not None and source.size <= IN_MEMORY_MAX_BYTES:
-                source._content = source._hash(opening.hasher)
+                source._load(opening, opening.hasher, recent)
                 source.close()
         except BaseException:
             os.close(descriptor)
             raise
         return source
+
+    def _load(self, opening: "_Opening", hasher: Hasher, recent: RecentFiles) -> None:
+        """Read the complete file through ``hasher``, unless it was just read for another remote."""
+        if not opening.other_remotes:
+            self._content = self._hash(hasher)
+            return
+        state = opening.folder, opening.path, opening.expected
+        with recent.reading(state):
+            if (file := recent.take(state)) is None:
+                self._content = self._hash(hasher)
+                if self._memory is not None:
+                    file = ReadFile(data=self._memory, kind=hasher.kind, content=self._content)
+                    recent.keep(state, file, uses=opening.other_remotes)
+                return
+        self._memory = file.data
+        if file.kind != hasher.kind:
+            hasher.update(file.data)
+        self._content = file.content if file.kind == hasher.kind else hasher.content()
 
     @property
     def in_memory(self) -> bool:
@@ -180,6 +199,7 @@ class _Opening:
     block_size: int
     follow_symlinks: bool
     hasher: Hasher | None
+    other_remotes: int
 
 
 def _check_unchanged(descriptor: int, expected: Fingerprint) -> None:
@@ -193,8 +213,9 @@ class FileOpener:
     """Opens files in threads, several small ones in one hop."""
 
     def __init__(self) -> None:
+        self._recent = RecentFiles()
         self._batcher = Batcher(
-            _open_all, max_batch=FILES_PER_HOP, concurrency=READING_THREADS, discard=FileSource.close
+            self._open_all, max_batch=FILES_PER_HOP, concurrency=READING_THREADS, discard=FileSource.close
         )
 
     async def open(
@@ -206,10 +227,12 @@ class FileOpener:
         block_size: int,
         follow_symlinks: bool = False,
         hasher: Hasher | None = None,
+        other_remotes: int = 0,
     ) -> FileSource:
         """Open a file as :meth:`FileSource.open` does.
 
         If ``hasher`` is given, a small file is read and hashed too: :meth:`FileSource.hash` returns the result.
+        ``other_remotes`` is how often the same file will be opened for other remotes soon.
         """
         return await self._batcher.call(
             _Opening(
@@ -219,19 +242,19 @@ class FileOpener:
                 block_size=block_size,
                 follow_symlinks=follow_symlinks,
                 hasher=hasher,
+                other_remotes=other_remotes,
             )
         )
 
-
-def _open_all(openings: Sequence[_Opening]) -> list[FileSource | Exception]:
-    """Open each file; return its source or the exception. Blocks."""
-    results: list[FileSource | Exception] = []
-    for opening in openings:
-        try:
-            results.append(FileSource.open_blocking(opening))
-        except Exception as error:  # noqa: BLE001 - the caller of this file gets it
-            results.append(error)
-    return results
+    def _open_all(self, openings: Sequence[_Opening]) -> list[FileSource | Exception]:
+        """Open each file; return its source or the exception. Blocks."""
+        results: list[FileSource | Exception] = []
+        for opening in openings:
+            try:
+                results.append(FileSource.open_blocking(opening, self._recent))
+            except Exception as error:  # noqa: BLE001 - the caller of this file gets it
+                results.append(error)
+        return results
 
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:

@@ -120,6 +120,7 @@ class UploadAttempt:
             block_size=remote.block_size,
             follow_symlinks=policy.follow_symlinks,
             hasher=hasher,
+            other_remotes=policy.other_remotes,
         )
         try:
             if reason := policy.unfit(source.size):

@@ -141,6 +141,7 @@ class TextHasher:
     """
 
     def __init__(self, encoding: str) -> None:
+        self.kind = f"image {encoding}"
         encodings = ("text", "base64url") if encoding == "auto" else (encoding,)
         self._digests = [_Digest(encoding) for encoding in encodings]
         self._bytes = hashlib.sha256()

@@ -12,6 +12,7 @@ class MultipartHasher:
     """Hashes a file with SHA-256, and with the ``algorithm`` of the server."""
 
     def __init__(self, algorithm: str) -> None:
+        self.kind = f"multipart {algorithm}"
         self._algorithm = algorithm
         self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False) if algorithm == "md5" else None
