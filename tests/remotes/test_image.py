@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
+import aiohttp
 import pytest
 
 from syncd.core.chunks import ChunkSet
@@ -167,6 +168,14 @@ async def test_send_400_for_complete_image_is_stored(make, mock_response):
     mock_response("POST", f"{URL}/image/{KEY}/chunks", status=400, payload={"message": "image is complete"})
     mock_response("GET", f"{URL}/image/{KEY}", body=DATA, content_type="text/plain")
     assert await send(make()) == ChunkResult(stored=WHOLE)
+
+
+async def test_send_400_and_download_without_response_is_transient(make, mock_response):
+    """The image may be complete: only a response to the download shows it."""
+    mock_response("POST", f"{URL}/image/{KEY}/chunks", status=400, payload={"message": "image is complete"})
+    mock_response("GET", f"{URL}/image/{KEY}", exception=aiohttp.ServerDisconnectedError())
+    with pytest.raises(Transient, match="closed the connection"):
+        await send(make())
 
 
 @pytest.mark.parametrize("needs_verification", [False, True])

@@ -201,7 +201,7 @@ class ImageRemote(RemoteClient):
         refusal = self._http.failure(response)
         if not isinstance(refusal, Permanent):
             raise refusal
-        copy = await self._images.compare_incomplete(content)
+        copy = await self._images.compare_incomplete(content, require_response=True)
         if copy is CopyState.INTACT:
             return ChunkResult(stored=stored(content, Proof.BYTES))
         if copy in (CopyState.DIFFERENT, CopyState.LONGER):

@@ -76,7 +76,12 @@ class StoredImages:
     async def compare(self, content: Content) -> CopyState:
         """Compare the server's copy with the image; a missing copy counts as shorter."""
         comparison = _comparison(content)
-        response = await self._http.get(f"/image/{content.key}", accept="text/plain", writer=comparison)
+        return await self._result(await self._download(content, comparison), comparison)
+
+    async def _download(self, content: Content, comparison: ComparingWriter) -> Response:
+        return await self._http.get(f"/image/{content.key}", accept="text/plain", writer=comparison)
+
+    async def _result(self, response: Response, comparison: ComparingWriter) -> CopyState:
         if response.status != 200:
             failure = self._http.failure(response)
             if response.status == 404 or (response.status == 400 and isinstance(failure, Permanent)):
@@ -87,14 +92,21 @@ class StoredImages:
             await self._is_reliable()  # an unreliable server may have sent anything
         return copy
 
-    async def compare_incomplete(self, content: Content) -> CopyState:
-        """Compare the server's copy while chunks may be missing: a failed download means shorter."""
+    async def compare_incomplete(self, content: Content, *, require_response: bool = False) -> CopyState:
+        """Compare the server's copy while chunks may be missing: a failed download means shorter.
+
+        With ``require_response``, a download without a response is raised as :class:`Transient`: the response may be
+        lost, and the copy complete.
+        """
         if self._verify == "never":
             return CopyState.SHORTER
+        comparison = _comparison(content)
+        response = None
         try:
-            return await self.compare(content)
+            response = await self._download(content, comparison)
+            return await self._result(response, comparison)
         except (Transient, Permanent) as failure:
-            if presence.is_server_failure(failure):
+            if presence.is_server_failure(failure) or (response is None and require_response):
                 raise
             return CopyState.SHORTER
 
