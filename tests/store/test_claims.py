@@ -75,6 +75,12 @@ async def test_claim_limits_large_files(store, remote, clock):
     assert [job.path for job in await claim(store, remote, 3)] == ["large 1", "large 2", "large 3"]
 
 
+async def test_claim_limits_files_that_became_large(store, remote):
+    await observe(store, remote, seen("grown", size=LARGE_FILE_BYTES - 1), seen("shrunk", size=LARGE_FILE_BYTES))
+    await observe(store, remote, seen("grown", size=LARGE_FILE_BYTES), seen("shrunk", size=LARGE_FILE_BYTES - 1))
+    assert [job.path for job in await claim(store, remote, large=0)] == ["shrunk"]
+
+
 async def test_claim_takes_waiting_jobs_when_due(store, remote, clock):
     await observe(store, remote, seen("a"))
     (job,) = await claim(store, remote)

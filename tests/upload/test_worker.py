@@ -51,16 +51,18 @@ async def test_worker_requests_in_flight_are_bounded(tmp_path):
         assert harness.remote.most_in_flight == 3
 
 
-@in_simulation
-async def test_worker_small_file_is_not_delayed_by_large_file(tmp_path):
-    async with UploadHarness(tmp_path, concurrency=1) as harness:
-        harness.write("large.tif", os.urandom(500_000))
-        await harness.queue("large.tif")
-        await harness.wait_until(lambda: harness.remote.count("send") > 10)
-        await harness.add_file("small.jpg", b"small")
-        await harness.wait_until(lambda: b"small" in harness.remote.complete.values())
-        assert harness.remote.count("send") < 40
-        await harness.wait_for_states(done=2)
+@pytest.mark.parametrize("large", [1, 4])
+def test_worker_small_file_is_not_delayed_by_large_files(tmp_path, large):
+    async def run():
+        async with UploadHarness(tmp_path, concurrency=1) as harness:
+            await harness.queue(*(harness.write(f"{number}.tif", os.urandom(100_000)) for number in range(large)))
+            await harness.wait_until(lambda: harness.remote.count("send") > 10)
+            await harness.add_file("small.jpg", b"small")
+            await harness.wait_until(lambda: b"small" in harness.remote.complete.values())
+            assert harness.remote.count("send") < 40
+            await harness.wait_for_states(done=large + 1)
+
+    simulated(run())
 
 
 @in_simulation
