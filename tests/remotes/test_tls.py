@@ -237,6 +237,14 @@ async def test_tls_unusable_file_is_named(make_http, files, named, setting, mess
     assert caught.value.scope is Scope.REMOTE
 
 
+@pytest.mark.parametrize("proxy", [None, "http://127.0.0.1:1"])
+async def test_tls_invalid_ca_file_prevents_connection(make_http, tmp_path, proxy):
+    path = tmp_path / "ca.pem"
+    path.write_text("no certificate")
+    with pytest.raises(Transient, match=f"^ca_file {re.escape(str(path))} can't be used: the file contains no PEM"):
+        await make_http("https://127.0.0.1:1", ca_file=path, proxy=proxy).post("/image", BODY)
+
+
 @pytest.mark.parametrize("keys", [("client_cert",), ("client_cert", "client_key")])
 def test_tls_encrypted_key_is_named(monkeypatch, tmp_path, keys):
     def ask_for_password(_context, _certificate, _key, *, password):
