@@ -198,7 +198,7 @@ def _sorted_keys(
     The first statement reads ``batch_size`` keys, each further one twice as many.
     """
     statement = _KEYS_STATEMENTS[query.sort]
-    after: Any = query.after or ((_LARGEST, _LARGEST) if _is_descending(query) else (-_LARGEST, 0))
+    after: Any = query.after or ((_LARGEST, _LARGEST) if _is_descending(query) else (0, 0))  # each id is positive
     while True:
         parameters = (partition.folder_id, partition.remote_id, partition.state, *after, batch_size)
         rows = connection.exec_driver_sql(statement, parameters).all()  # plain SQL is fast enough for many partitions

@@ -6,6 +6,7 @@ import shutil
 import time
 
 import pytest
+from structlog.testing import capture_logs
 
 from syncd.core.settle import Hint
 from syncd.watch import folder as folder_module
@@ -59,6 +60,21 @@ async def test_scan_once_reports_gone_files(harness, records):
     await harness.once().scan_once()
     assert set(records.gone) == {"a.jpg", "d/c.jpg"}
     assert records.known.keys() == {"b.jpg"}
+
+
+async def test_scan_without_changes_is_not_logged_as_info(harness):
+    watch = harness.once()
+    with capture_logs() as logs:  # of the level info
+        await watch.scan_once()  # the first scan is always requested
+        await watch.scan_once()
+        (harness.path / "a.jpg").write_bytes(b"x")
+        set_age(harness.path / "a.jpg")
+        await watch.scan_once()
+        await watch.scan_once()
+        (harness.path / "a.jpg").unlink()
+        await watch.scan_once()
+    scans = [(entry["changed"], entry["gone"]) for entry in logs if entry["event"] == "folder.scanned"]
+    assert scans == [(0, 0), (1, 0), (0, 1)]
 
 
 async def test_scan_once_of_empty_folder_reports_nothing_gone(harness, records):
