@@ -81,8 +81,18 @@ def test_two_accounts_are_two_destinations(write: Write, kind: str, first: str, 
 
 @pytest.mark.parametrize("second", ["prefix: /x", f"bundle_id: {GUID}", f"pool_id: {GUID}", f"pool_id: {ULID}"])
 def test_other_prefix_or_pool_is_another_destination(write: Write, second: str) -> None:
-    at = "url: 'http://127.0.0.1'"
+    at = "url: 'http://127.0.0.1', account: anna"
     assert len(load(write(remotes(at, f"{at}, {second}", kind="multipart"))).config.remotes) == 2
+
+
+def test_identity_of_multipart_contains_only_set_ids(write: Write) -> None:
+    """The store has this text, so that it must not change."""
+    at = "url: 'http://h', prefix: /x, account: anna"
+    config = load(write(remotes(at, f"{at}, pool_id: {ULID}, bundle_id: {GUID}", kind="multipart"))).config
+    assert [destinations.identity(name, settings) for name, settings in config.remotes.items()] == [
+        '{"account":"anna","type":"multipart","url":"http://h/x"}',
+        f'{{"account":"anna","bundle_id":"{GUID}","pool_id":"{ULID}","type":"multipart","url":"http://h/x"}}',
+    ]
 
 
 def test_identity_joins_url_and_prefix(problems: Problems) -> None:

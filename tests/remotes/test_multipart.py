@@ -80,6 +80,7 @@ async def test_begin_create_response(make, mock_response, payload, begun):
         ({"payload": {"file_exists": True, "file": {**FILE, "size": 5}}}, Permanent, "5 bytes instead of 300000"),
         ({"payload": {"file_exists": True, "file": {**FILE, "hash": "0" * 64}}}, Permanent, "another hash"),
         ({"payload": {"file_exists": False}}, Transient, "not understood"),
+        ({"payload": {"file_exists": 1, "file": FILE}}, Transient, "not understood"),
         ({"body": "[]"}, Transient, "not understood"),
         ({"body": "<html><title>Log in</title>", "content_type": "text/html"}, Transient, "Log in"),
         ({"status": 400, "payload": {"title": "Bad", "errors": {"hash": ["is odd"]}}}, Permanent, "hash: is odd"),

@@ -1,6 +1,7 @@
 """`scan_once` reports each new, changed and gone file before it returns, and no other."""
 
 import asyncio
+import errno
 import os
 import shutil
 import time
@@ -60,6 +61,35 @@ async def test_scan_once_reports_gone_files(harness, records):
     await harness.once().scan_once()
     assert set(records.gone) == {"a.jpg", "d/c.jpg"}
     assert records.known.keys() == {"b.jpg"}
+
+
+@pytest.mark.unix
+@pytest.mark.parametrize("replace", [os.mkdir, lambda path: os.symlink("b.jpg", path)], ids=["directory", "symlink"])
+async def test_scan_once_reports_replaced_file_as_gone(harness, records, replace):
+    for name in "a.jpg", "b.jpg":
+        (harness.path / name).write_bytes(b"x")
+    await harness.once().scan_once()
+    (harness.path / "a.jpg").unlink()
+    replace(harness.path / "a.jpg")
+    await harness.once().scan_once()
+    assert records.gone == ["a.jpg"]
+
+
+async def test_scan_once_logs_file_that_cannot_be_checked(harness, records, monkeypatch):
+    def refuse(_tree, path):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    (harness.path / "a.jpg").write_bytes(b"x")
+    watch = harness.once()
+    await watch.scan_once()
+    (harness.path / "a.jpg").unlink()
+    monkeypatch.setattr(WatchedTree, "find_file", refuse)
+    with capture_logs() as logs:
+        await watch.scan_once()
+    assert [(entry["event"], entry["path"], entry["reason"]) for entry in logs] == [
+        ("folder.unreadable", "a.jpg", "Permission denied")
+    ]
+    assert records.known.keys() == {"a.jpg"}
 
 
 async def test_scan_without_changes_is_not_logged_as_info(harness):
