@@ -42,6 +42,12 @@ async def test_client_method_calls_service(ask, daemon, name, args, arrives, ans
     assert daemon.asked == [arrives]
 
 
+async def test_rescan_with_null_path_scans_all(http, daemon):
+    async with http.post("/v1/rescan", json={"path": None}) as answer:
+        assert answer.status == 200
+    assert daemon.asked == [("rescan", None)]
+
+
 @pytest.mark.parametrize("now", [True, False])
 async def test_stop_passes_now(ask, daemon, now):
     await ask("stop", now=now)
@@ -109,6 +115,7 @@ async def test_internal_error_hides_exception_text(ask):
         ("POST", "/v1/rescan", b'{"path": 17}', 400),
         ("POST", "/v1/rescan", b'{"path": "17"}', 400),
         ("POST", "/v1/rescan", b'{"path": "/srv"}', 400),
+        ("PUT", "/v1/drop?name=a.jpg", b"x", 400),
         ("POST", "/v1/retry", b"", 400),
         ("POST", "/v1/retry", b'{"targets": []}', 400),
         ("POST", "/v1/cancel", b'{"targets": "all"}', 400),

@@ -356,6 +356,7 @@ async def test_open_with_hasher_hashes_small_file_only(folder):
         source = await opener.open(str(folder), "a.jpg", fingerprint_of(path.stat()), block_size=BLOCK, hasher=hasher)
         try:
             assert hasher.seen == (0 if extra else len(data))
+            assert source.in_memory is not bool(extra)
             assert (await source.hash(hasher)).key == digest(data + extra)
             assert hasher.seen == len(data + extra)
         finally:

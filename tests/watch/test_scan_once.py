@@ -151,6 +151,21 @@ async def test_records_error_for_one_file_does_not_stop_others(harness, records,
     assert len(records.known) == 50
 
 
+async def test_files_of_one_batch_are_recorded_together(harness, records, monkeypatch):
+    sizes, observe = [], records.observe
+
+    async def record(folder, seen):
+        sizes.append(len(seen))
+        await observe(folder, seen)
+
+    monkeypatch.setattr(records, "observe", record)
+    for n in range(50):
+        (harness.path / f"{n}.jpg").write_bytes(b"x")
+        set_age(harness.path / f"{n}.jpg")
+    assert await harness.once().scan_once()
+    assert sizes == [50]
+
+
 async def test_failed_records_call_is_repeated(harness, records, monkeypatch):
     monkeypatch.setattr("syncd.watch.debounce.RECORD_RETRY_SECONDS", 0.1)
     (harness.path / "a.jpg").write_bytes(b"x")
