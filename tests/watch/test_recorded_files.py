@@ -1,5 +1,6 @@
 """Scans that compare the folder with the pages of its records."""
 
+import asyncio
 import os
 
 import pytest
@@ -39,6 +40,21 @@ def test_walk_visits_paths_in_order_of_bytes(harness, files, monkeypatch, at_onc
         found += [seen.path for seen in batch]
     assert found == sorted(NAMES, key=os.fsencode)
     assert scan.entries == len(NAMES) + 3
+
+
+async def test_load_page_reads_next_page_ahead(monkeypatch):
+    monkeypatch.setattr("syncd.watch.recorded_files.PAGE_SIZE", 2)
+    asked = []
+
+    async def read(after):
+        asked.append(after)
+        return {b"c": None} if after else {b"a": None, b"b": None}
+
+    recorded = RecordedFiles(read, max_size=1, settle=0, wall=0)
+    for _ in range(2):
+        await recorded.load_page()
+        await asyncio.sleep(0)  # a task for the next page runs
+        assert asked == [b"", b"b"]
 
 
 async def test_rescan_reports_only_differences(harness, records, files, page_size):
