@@ -119,6 +119,24 @@ async def test_query_parameters_are_those_of_the_routes(http):
                 assert error.endswith(f"known are {', '.join(sorted(named))}"), path
 
 
+async def test_body_fields_are_those_of_the_routes(http):
+    for path, of in document()["paths"].items():
+        if "post" in of:
+            body = of["post"].get("requestBody", {"content": {"application/json": {"schema": {"properties": {}}}}})
+            named = body["content"]["application/json"]["schema"]["properties"]
+            async with http.post(path, json={"nonsense": 1}) as answer:
+                error = (await answer.json())["error"]
+            known = f": known are {', '.join(sorted(named))}" if named else ""
+            assert error == f"unknown field 'nonsense'{known}", path
+
+
+def test_only_drop_takes_a_file():
+    paths = document()["paths"]
+    bodies = {path: of["put"]["requestBody"]["content"] for path, of in paths.items() if "put" in of}
+    assert {path: list(content) for path, content in bodies.items()} == {"/v1/drop": ["application/octet-stream"]}
+    assert not [path for path, of in paths.items() if "requestBody" in of.get("get", {})]
+
+
 def test_event_kinds_are_described():
     described = document()["paths"]["/v1/events"]["get"]
     schema = described["responses"]["200"]["content"]["text/event-stream"]["schema"]

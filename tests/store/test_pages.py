@@ -30,7 +30,7 @@ async def remotes(store, clock) -> list[int]:
     for number in range(26):
         clock.now += number % 7 == 0
         name = f"{number * 7 % 26:02d} \udcff{'ABC'[: number % 4]}.jpg"
-        found = seen(name, size=number % 5 + 1, unfit="empty" if number % 11 == 0 else None)
+        found = seen(name, size=number % 5, unfit="empty" if number % 11 == 0 else None)
         folder, targets = (FOLDER, ids[:2]) if number % 3 else (OTHER, ids[1:])
         await store.observe(folder, [found], targets, is_gone=lambda *_: False)
     for job in await claim(store, ids[0], 8):
@@ -99,6 +99,16 @@ async def test_page_matches_plain_query(store, remotes, monkeypatch, strategy, s
         assert [job.id for job in await pages(store, wanted)] == [job.id for job in expected], wanted
         some |= len(expected) > 5
     assert some
+
+
+@pytest.mark.parametrize("sort", Sort)
+async def test_page_reads_no_further_than_its_last_job(store, remotes, monkeypatch, sort):
+    monkeypatch.setattr(pages_module, "SORT_IN_MEMORY_MAX_JOBS", -1)
+    monkeypatch.setattr(pages_module, "BATCH_JOBS", 2)
+    batches, sort_batch = [], pages_module._sorted
+    monkeypatch.setattr(pages_module, "_sorted", lambda *about: batches.append(about) or sort_batch(*about))
+    page = await store.page(JobFilter(remote_ids=remotes, sort=sort, limit=1))
+    assert (len(page.jobs), len(batches)) == (1, 1)
 
 
 @pytest.mark.parametrize("sort", Sort)
