@@ -5,6 +5,7 @@ import itertools
 import os
 from dataclasses import replace
 
+from syncd.store.errors import StoreClosedError
 from syncd.upload.worker import LEASE_SECONDS, RemoteWorker
 from tests.support.wait import wait_until
 from tests.upload.fakes import FakeRemote
@@ -65,6 +66,26 @@ async def test_scheduler_stop_during_poll_claims_nothing(tmp_path):
         await wait_until(stopped.is_set)
         await asyncio.sleep(60)
         assert claimed == []
+
+
+@in_simulation
+async def test_scheduler_removed_worker_ignores_failed_claim(tmp_path):
+    async with UploadHarness(tmp_path) as harness:
+        claiming, closed, reported = asyncio.Event(), asyncio.Event(), []
+
+        async def fail(*_about, **_values):
+            claiming.set()
+            await closed.wait()
+            raise StoreClosedError("closed")
+
+        harness.store.claim = fail
+        harness.loop.set_exception_handler(lambda _loop, context: reported.append(context))
+        harness.worker.wake()
+        await claiming.wait()
+        await harness.scheduler.remove("fake")
+        closed.set()
+        await asyncio.sleep(1)  # simulated, so that every callback has run
+        assert reported == []
 
 
 @in_simulation
