@@ -95,12 +95,15 @@ async def test_foreign_host_name_is_rejected(client: ReceiverClient, folder: Pat
     assert tree(folder) == before
 
 
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 @pytest.mark.parametrize("hosts", [(), (b"localhost", b"evil.test"), (b"evil.test", b"localhost")])
-async def test_missing_or_second_host_header_is_rejected(client: ReceiverClient, hosts: tuple[bytes, ...]) -> None:
+async def test_missing_or_second_host_header_is_rejected(
+    client: ReceiverClient, hosts: tuple[bytes, ...], version: bytes
+) -> None:
     url = URL(client.url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     heads = b"".join(b"Host: %b\r\n" % host for host in hosts)
-    writer.write(b"GET /v1/receiver HTTP/1.1\r\n" + heads + b"Connection: close\r\n\r\n")
+    writer.write(b"GET /v1/receiver HTTP/%b\r\n%bConnection: close\r\n\r\n" % (version, heads))
     status = (await reader.read()).split(b" ", 2)[1]
     writer.close()
     assert status in (b"400", b"403")

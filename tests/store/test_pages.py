@@ -111,6 +111,16 @@ async def test_page_reads_no_further_than_its_last_job(store, remotes, monkeypat
     assert (len(page.jobs), len(batches)) == (1, 1)
 
 
+@pytest.mark.parametrize("too_many", [False, True])
+async def test_page_by_name_sorts_few_jobs_in_memory(store, remotes, monkeypatch, too_many):
+    jobs = len(await store.jobs(remotes, limit=1000))
+    monkeypatch.setattr(pages_module, "SORT_IN_MEMORY_MAX_JOBS", jobs - too_many)
+    reads, read_in_order = [], pages_module._first_in_order
+    monkeypatch.setattr(pages_module, "_first_in_order", lambda *about: reads.append(about) or read_in_order(*about))
+    assert (await store.page(JobFilter(remote_ids=remotes, sort=Sort.NAME, limit=1))).jobs
+    assert len(reads) == too_many
+
+
 @pytest.mark.parametrize("sort", Sort)
 async def test_page_has_siblings_of_its_files(store, remotes, sort):
     """Siblings may have other states and remotes, or be on other pages."""
