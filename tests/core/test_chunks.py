@@ -26,5 +26,10 @@ def test_chunk_set_behaves_as_a_set(indices, total):
     assert chunk_set == ChunkSet(reversed(indices))
 
 
+def test_chunk_set_equals_only_set_of_same_chunks():
+    assert ChunkSet([1, 9]) == ChunkSet([9, 1])
+    assert ChunkSet([1, 9]) not in ([1, 9], ChunkSet([1]), ChunkSet([1, 10]), ChunkSet())
+
+
 def test_chunk_set_takes_one_bit_per_chunk():
     assert len(ChunkSet(range(300_000))._bits) <= 37_500

@@ -1,11 +1,13 @@
 """Tests of the scheduler with its workers, in simulated time."""
 
 import asyncio
+import gc
 import itertools
 import os
 from dataclasses import replace
 
 from syncd.store.errors import StoreClosedError
+from syncd.upload.job_queue import BackgroundWrites
 from syncd.upload.worker import LEASE_SECONDS, RemoteWorker
 from tests.support.wait import wait_until
 from tests.upload.fakes import FakeRemote
@@ -110,3 +112,18 @@ async def test_scheduler_close_ends_lease_renewal(tmp_path):
         assert renewal is not None
         await harness.scheduler.close()
         assert renewal.done()
+
+
+@in_simulation
+async def test_background_write_that_fails_is_ignored(_tmp_path):
+    async def fail():
+        raise StoreClosedError("closed")
+
+    loop, reported, writes = asyncio.get_running_loop(), [], BackgroundWrites()
+    loop.set_exception_handler(lambda _loop, context: reported.append(context))
+    await writes.wait_briefly(fail())
+    cancelled = writes.start(asyncio.sleep(60))
+    cancelled.cancel()
+    await asyncio.wait([cancelled])
+    gc.collect()  # asyncio reports the error of a task when it is collected
+    assert reported == []
