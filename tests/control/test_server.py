@@ -5,16 +5,18 @@ import os
 import shutil
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncd.control import dispatch
+from syncd.control import dispatch, unix_server
 from syncd.control.client import ControlClient, NoResponseError, NotRunningError
 from syncd.control.unix_server import ControlServer, SocketUnavailableError
 
@@ -105,6 +107,12 @@ async def test_group_member_has_access(shared):
     assert await asyncio.to_thread(error_of_group_member, shared, GROUP) == ""
     assert await asyncio.to_thread(error_of_group_member, shared, OTHER_GROUP, OTHER_GROUP, GROUP) == ""
     assert "no permission" in await asyncio.to_thread(error_of_group_member, shared, OTHER_GROUP)
+
+
+@pytest.mark.parametrize("groups", [(), (GROUP,), (0, 2**32 - 2, GROUP)])
+def test_groups_of_peer_are_all_read(groups):
+    connection = SimpleNamespace(getsockopt=lambda *_: struct.pack(f"{len(groups)}I", *groups))
+    assert unix_server._groups(connection) == groups
 
 
 @pytest.mark.e2e
