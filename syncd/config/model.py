@@ -155,8 +155,8 @@ def _address(value: Any) -> Any:
         return value
     if is_off(value):
         return None
-    named, colon, port = str(value).rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or not named or any(c in named for c in "/@ "):
+    named, _, port = str(value).rpartition(":")
+    if not port.isascii() or not port.isdigit() or not named or any(c in named for c in "/@ "):
         raise ValueError("must be host:port, such as 127.0.0.1:8765, or off")
     host = "127.0.0.1" if named == "localhost" else named.removeprefix("[").removesuffix("]")
     if not is_loopback(host):

@@ -254,6 +254,8 @@ def test_load_invalid_remote_is_refused(problems: Problems, keys: str, message: 
         ("store: postgresql://h/db", "only SQLite is supported so far"),
         ("store: sqlite://h/db", "only SQLite is supported so far"),
         ("control: {dashboard: nowhere}", "must be host:port"),
+        ("control: {dashboard: ':8765'}", "must be host:port"),
+        ("control: {dashboard: '127.0.0.1:٨٧٦٥'}", "must be host:port"),
         ("control: {dashboard: 'localhost:65536'}", "at most 65535"),
         ("control: {dashboard: on}", "must be host:port"),
         ("control: {dashboard: 0.0.0.0:8765}", "must be a local address"),

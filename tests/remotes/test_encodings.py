@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from syncd.core import chunks
 from syncd.core.errors import Permanent
-from syncd.remotes.image.encodings import TextHasher, file_bytes_in, slice_text
+from syncd.remotes.image.encodings import TextHasher, file_bytes_in, slice_text, text_length
 
 ENCODE = {"text": bytes, "base64url": base64.urlsafe_b64encode, "base64": base64.b64encode}
 
@@ -26,6 +26,7 @@ def test_slice_text_chunks_join_to_complete_text(data, chunk_size, encoding):
     if encoding == "text":
         data = bytes(byte & 0x7F for byte in data)
     text = ENCODE[encoding](data).decode()
+    assert text_length(encoding, len(data)) == len(text)
     parts = []
     for index in range(chunks.count(len(text), chunk_size)):
         offset, length = chunks.span(index, len(text), chunk_size)
