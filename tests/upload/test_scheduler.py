@@ -114,8 +114,7 @@ async def test_scheduler_close_ends_lease_renewal(tmp_path):
         assert renewal.done()
 
 
-@in_simulation
-async def test_background_write_that_fails_is_ignored(_tmp_path):
+async def test_background_write_that_fails_is_ignored():
     async def fail():
         raise StoreClosedError("closed")
 
