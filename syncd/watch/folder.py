@@ -199,7 +199,7 @@ class FolderWatch:
         if self._offline_reason:
             self._offline_reason = None
             self._log.info("folder.online")
-        if self._events.native or self._events.polling_reason is None:
+        if self._events.polling_reason is None:
             self._log.info("folder.watching", watch=self.status.watch)
 
     def _go_offline(self, reason: str) -> None:

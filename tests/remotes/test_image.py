@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from syncd.core.chunks import ChunkSet
-from syncd.core.errors import Failure, Permanent, SessionLost, Transient, Unauthorized
+from syncd.core.errors import Failure, Permanent, Scope, SessionLost, Transient, Unauthorized
 from syncd.core.model import ChunkResult, Proof, Session, Stored
 from tests.remotes.helpers import MemorySource, content_of, read_request, reply
 
@@ -108,6 +108,17 @@ async def test_begin_409_compares_copy(make, mock_response, reliable_server, dow
     mock_response("POST", f"{URL}/image", status=409)
     mock_response("GET", f"{URL}/image/{KEY}", content_type="text/plain", **download)
     assert await begin(make(verify=verify)) == begun
+
+
+async def test_begin_409_different_copy_checks_server(make, mock_response):
+    mock_response("POST", f"{URL}/image", status=409, repeat=True)
+    mock_response("GET", f"{URL}/image/{KEY}", body=DATA, content_type="text/plain")
+    assert await begin(make()) == Stored(ref=WHOLE.ref, already=True, proof=Proof.BYTES)
+    mock_response("GET", f"{URL}/image/{KEY}", body=DATA[::-1], content_type="text/plain")
+    mock_response("GET", PROBE, body=DATA[::-1], content_type="text/plain")
+    with pytest.raises(Transient, match="an image") as caught:  # the server sends a page for each image
+        await begin(make())
+    assert caught.value.scope is Scope.REMOTE
 
 
 @pytest.mark.parametrize(("asked", "chunk_size"), [(400, 400), (399, 396), (5, 4), (3, 3), (1, 1)])

@@ -1,6 +1,7 @@
 """Polling of folders without events, and the recognition of remote file systems."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from syncd.platform import file_info
 from syncd.watch import scans
@@ -39,6 +40,17 @@ async def test_native_uses_events_on_remote_file_system(harness, records, monkey
     monkeypatch.setattr("syncd.watch.events.remote_file_system", lambda path: "cifs")
     async with harness.running(watch="native") as watch:
         assert watch.status.watch == "native"
+
+
+@pytest.mark.parametrize(("mode", "logged"), [("poll", ["poll"]), ("native", ["native"]), ("auto", [])])
+async def test_start_logs_how_folder_is_watched(harness, monkeypatch, mode, logged):
+    """If the mode is auto, the log has folder.polling instead, with the reason."""
+    monkeypatch.setattr("syncd.watch.events.remote_file_system", lambda path: "cifs")
+    with capture_logs() as logs:
+        async with harness.running(watch=mode):
+            pass
+    assert [entry["watch"] for entry in logs if entry["event"] == "folder.watching"] == logged
+    assert len([entry for entry in logs if entry["event"] == "folder.polling"]) == (mode == "auto")
 
 
 MOUNTS = """\
