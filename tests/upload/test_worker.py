@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from syncd.core.breaker import MAX_FAILED_JOBS
+from syncd.core.concurrency import FixedLimit
 from syncd.core.errors import Permanent, Scope, SessionLost, Transient, Unauthorized
 from syncd.core.model import Session, Stored
 from syncd.core.retry import MAX_LOST, MAX_TRIES, Policy
@@ -49,6 +50,16 @@ async def test_worker_requests_in_flight_are_bounded(tmp_path):
         await harness.queue(*(f"{number}.jpg" for number in range(20)))
         await harness.wait_for_states(done=20)
         assert harness.remote.most_in_flight == 3
+
+
+@in_simulation
+async def test_worker_apply_changes_only_what_is_given(tmp_path):
+    async with UploadHarness(tmp_path, concurrency=3) as harness:
+        endpoint = harness.worker.endpoint
+        harness.worker.apply(Policy(initial=7))
+        assert (endpoint.breaker.policy.initial, endpoint.limiter.capacity) == (7, 3)
+        harness.worker.apply(Policy(initial=8), FixedLimit(5))
+        assert (endpoint.breaker.policy.initial, endpoint.limiter.capacity) == (8, 5)
 
 
 @pytest.mark.parametrize("large", [1, 4])

@@ -164,3 +164,7 @@ def test_mtime_tick_is_the_kernels_only_on_local_file_systems(harness, monkeypat
     monkeypatch.setattr("syncd.watch.scanner.time", SimpleNamespace(clock_getres=lambda _: 0.004))
     monkeypatch.setattr("syncd.watch.scanner.remote_file_system", lambda _: "nfs")
     assert tree.mtime_tick() == TICK
+    monkeypatch.setattr("syncd.watch.scanner.remote_file_system", lambda _: None)
+    for platform in "win32", "darwin":
+        monkeypatch.setattr("syncd.watch.scanner.sys", SimpleNamespace(platform=platform))
+        assert tree.mtime_tick() == TICK
