@@ -107,6 +107,16 @@ def test_load_off_with_and_without_quotes(config: Callable[[str], Config], off: 
     assert (found.control.dashboard, drive.direct, ascii_.verify) == (None, "never", "never")
 
 
+@pytest.mark.parametrize(
+    ("word", "verify"),
+    [("on", "always"), ("'Yes'", "always"), ("true", "always"), ("Always", "always"), ("conflict", "conflict")],
+)
+def test_load_verify_in_any_spelling(config: Callable[[str], Config], word: str, verify: str) -> None:
+    drive = config(f"{FOLDERS}remotes: {{drive: {{type: image, url: http://h, verify: {word}}}}}").remotes["drive"]
+    assert isinstance(drive, ImageRemote)
+    assert drive.verify == verify
+
+
 def test_load_timetable_is_split_at_midnight(config: Callable[[str], Config]) -> None:
     found = config(
         FOLDERS
