@@ -50,7 +50,7 @@ class _Recorder:
 
 
 def _clear_caches() -> None:
-    """Clear the caches of syncd's functions, so that each test runs the lines that its results depend on."""
+    """Clear the caches of syncd's functions, so that no test uses the results of another."""
     for name, module in list(sys.modules.items()):
         if name.startswith("syncd."):
             for value in list(vars(module).values()):

@@ -124,7 +124,10 @@ def _enter(free: "multiprocessing.SimpleQueue[Path]") -> None:
 
 
 def _passes(command: str, longest: float) -> bool:
-    """Run the tests without a change, at most twice, and return whether they pass. Print the output of a failure."""
+    """Run the tests without a change, at most twice, and return whether they pass.
+
+    Print the output of a failure.
+    """
     for _ in range(2):
         outcome, output = run_tests(command, longest)
         if outcome == TestOutcome.SURVIVED:

@@ -111,7 +111,10 @@ def read(path: Path) -> Document:
 
 
 def _without_quotes(reason: str) -> str:
-    """Remove the parser's quotes from the file, because a quote may contain a token; keep single characters."""
+    """Remove the parser's quotes from the file, except single characters.
+
+    A longer quote may contain a token.
+    """
     return re.sub(r"('[^']'|\"[^\"]\")|'[^']+'|\"[^\"]+\"", lambda quote: quote[1] or "…", reason)
 
 

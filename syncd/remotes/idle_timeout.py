@@ -10,8 +10,8 @@ _CHECKS_PER_TIMEOUT = 4
 class IdleTimeout:
     """An async context manager with a deadline that progress extends.
 
-    Raises ``TimeoutError`` ``timeout`` seconds after the last call of :meth:`restart`. If :meth:`watch` was called, it
-    notices progress by itself, and the error is up to a quarter of ``timeout`` late.
+    Raises ``TimeoutError`` ``timeout`` seconds after the last call of :meth:`restart`. After :meth:`watch`,
+    the timeout itself checks for progress, and the error is up to a quarter of ``timeout`` late.
     """
 
     def __init__(self, timeout: float) -> None:

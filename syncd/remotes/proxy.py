@@ -7,7 +7,7 @@ from yarl import URL
 
 
 class EnvironmentProxies:
-    """Remembers the results of :func:`environment_proxy`, which reads all environment variables."""
+    """Caches the results of :func:`environment_proxy`, which reads all variables each time."""
 
     def __init__(self) -> None:
         self._known: dict[URL, str | None] = {}

@@ -1,6 +1,6 @@
-"""Keeps small files that were just read, so that the other remotes of their folder need not read them again.
+"""Caches small files, so that only the first remote of a folder reads them.
 
-:mod:`~syncd.upload.source` opens the file for each remote all the same, and compares its fingerprint.
+For the other remotes, :mod:`~syncd.upload.source` still opens the file and compares its fingerprint.
 """
 
 import threading
@@ -37,7 +37,7 @@ class RecentFiles:
         self._size = 0
 
     def reading(self, state: FileState) -> threading.Lock:
-        """Return the lock to hold from :meth:`take` to :meth:`keep`, so that one thread reads the file."""
+        """Return the lock to hold from :meth:`take` to :meth:`keep`, so that one thread reads."""
         return self._reading[hash(state) % _LOCKS]
 
     def keep(self, state: FileState, file: ReadFile, *, uses: int) -> None:

@@ -1,4 +1,4 @@
-"""Small files that several remotes need: read once, and only in the state in which they were read."""
+"""Small files that several remotes need are read once for each state."""
 
 import asyncio
 import os
