@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.bare import main as send_bare
 from bench.clients import BUILD, ROOT, make_files, measured, serving, write_config
+from syncd.control.client import ControlClient
 
 SYNCD = [sys.executable, "-m", "syncd"]
 NOWHERE = "http://127.0.0.1:9"
@@ -137,6 +138,32 @@ def scans(*, quick: bool) -> dict[str, float]:
     }
 
 
+def response_during_rescan(*, quick: bool) -> dict[str, float]:
+    """How long the daemon takes to answer while it rescans a folder: as long as its event loop is blocked."""
+    count = 10_000 if quick else 100_000
+    folder = make_files(count, 10)
+    with workspace() as work, serving() as server:
+        config = write_config(work, server.url, folder, remote={"type": "multipart"})
+        measured([*SYNCD, "once", "-c", str(config)])
+        with daemon(work, config) as running:
+            running.wait_ready()
+            client = ControlClient(work / "state" / "control.sock")
+            while client.status()["folders"][0]["state"] != "watching":
+                time.sleep(0.1)
+            taken: dict[str, list[float]] = {"watching": [], "scanning": []}
+            for _ in range(3):
+                client.rescan()
+                for _ in range(100_000):
+                    started = time.perf_counter()
+                    state = client.status()["folders"][0]["state"]
+                    taken[state].append(1000 * (time.perf_counter() - started))
+                    if state == "watching" and taken["scanning"]:
+                        break
+    return {f"longest_{state}_ms": round(max(values), 1) for state, values in taken.items() if values} | {
+        "median_scanning_ms": round(statistics.median(taken["scanning"]), 2)
+    }
+
+
 def drops(*, quick: bool) -> dict[str, float]:
     """From the end of a copy, or of a rename, until the server has the file; the daemon idles before."""
     taken: dict[str, list[float]] = {"copy": [], "rename": []}
@@ -217,6 +244,7 @@ def receiver(*, quick: bool) -> dict[str, float]:
 MEASUREMENTS: dict[str, Callable[..., dict[str, float]]] = {
     "start-up": start_up,
     "first scan and rescan": scans,
+    "response during a rescan": response_during_rescan,
     "drop to stored": drops,
     "idle": idle,
     "receiver": receiver,
