@@ -166,6 +166,8 @@ class Transfer:
         """Finish the session, and poll until the server has assembled the chunks."""
         async with self.endpoint.request(self.job.id):
             result = await self._remote.finish(session, self.content, self.source)
+        if isinstance(result, Pending) and not is_resumable(session):  # after a restart, nothing is sent again
+            await self.store.save_session(self.job.remote_id, self.content.key, session)
         pause, waited = FIRST_POLL_SECONDS, 0.0
         while isinstance(result, Pending):
             if self.stopping():

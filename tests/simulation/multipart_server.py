@@ -100,7 +100,8 @@ class MultipartServer(Server):
             chunk_size=self.own_chunk_size or order["chunk_size"],
         )
         self.tasks[task.id] = task
-        self.world.request_monitor.agreed(self.name, digest)
+        if task.count > 1:  # the store records no session of one chunk, as there is nothing to resume
+            self.world.request_monitor.agreed(self.name, digest)
         answer: dict[str, Any] = {"task_id": task.id, "chunk_size": task.chunk_size, "chunks_count": task.count}
         if self.says_exists:
             answer["file_exists"] = False

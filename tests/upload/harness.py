@@ -1,6 +1,7 @@
 """Runs a worker with the real store and a fake remote, in simulated time."""
 
 import asyncio
+import functools
 import random
 
 from syncd.core.breaker import Breaker
@@ -28,11 +29,10 @@ DEADLINE_SECONDS = 1e6
 def in_simulation(test):
     """Run an asynchronous test in simulated time."""
 
-    def run(tmp_path):
-        simulated(test(tmp_path))
+    @functools.wraps(test)
+    def run(**fixtures):
+        simulated(test(**fixtures))
 
-    run.__name__ = test.__name__
-    run.__doc__ = test.__doc__
     return run
 
 

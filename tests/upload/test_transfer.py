@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 from syncd.core.model import ChunkResult, Pending, Stored
 from syncd.core.states import Cause, State
 from syncd.upload.transfer import ASSEMBLY_TIMEOUT_SECONDS, MAX_POLL_SECONDS
@@ -14,14 +16,18 @@ class SlowRemote(FakeRemote):
 
     polls = 10
 
+    async def begin(self, content, source, session, **options):
+        return session or await super().begin(content, source, session, **options)
+
     async def finish(self, session, content, source):
-        self.stored = await super().finish(session, content, source)
+        async with self._request("finish", source.name):
+            assert len(self.sessions[session.token]) == session.count
         return Pending(token="task")
 
     async def poll(self, pending, content):
         async with self._request("poll"):
             assert pending == Pending(token="task")
-            return self.stored if self.count("poll") >= self.polls else pending
+            return Stored(ref=content.key) if self.count("poll") >= self.polls else pending
 
 
 @in_simulation
@@ -50,11 +56,13 @@ async def test_transfer_assembly_timeout_defers_job(tmp_path):
         )
 
 
+@pytest.mark.parametrize("size", [100, 2500], ids=["one chunk", "three chunks"])
 @in_simulation
-async def test_pause_ends_polling_of_the_assembly(tmp_path):
+async def test_pause_ends_polling_of_the_assembly(tmp_path, size):
+    """The next attempt sends no chunk again, also of a file in one chunk, whose session is not recorded before."""
     async with UploadHarness(tmp_path, SlowRemote()) as harness:
         harness.remote.polls = 10**6
-        await harness.add_file("a.jpg", os.urandom(2500))
+        await harness.add_file("a.jpg", os.urandom(size))
         await harness.wait_until(lambda: harness.remote.count("poll") == 3)
         harness.worker.pause()
         began = harness.loop.now
@@ -62,6 +70,11 @@ async def test_pause_ends_polling_of_the_assembly(tmp_path):
         assert harness.loop.now - began <= MAX_POLL_SECONDS + 1
         job = await harness.job("a.jpg")
         assert (job.state, job.cause) == (State.QUEUED, Cause.RELEASED)
+        sent = harness.remote.count("send")
+        harness.remote.polls = 0
+        harness.worker.resume()
+        await harness.wait_for_states(done=1)
+        assert harness.remote.count("send") == sent == -(-size // 1000)
 
 
 class PartlyStoredRemote(FakeRemote):
