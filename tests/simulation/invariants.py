@@ -4,12 +4,13 @@ import asyncio
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from syncd.control.service import JobQuery
+from syncd.upload.transfer import ASSEMBLY_TIMEOUT_SECONDS
 from tests.simulation.faults import PERMANENT
 from tests.simulation.files import contents
 from tests.simulation.incarnation import STORE, Incarnation
@@ -178,11 +179,9 @@ class Invariants:
 
     async def _bounds(self) -> None:
         world = self._world
-        patience = 30
         # The upload of a file that the patterns leave out now may still wait until the server has assembled it.
-        while (world.network.links or _uploads()) and patience:
-            await asyncio.sleep(1)
-            patience -= 1
+        await _wait_until(lambda: not _uploads(), ASSEMBLY_TIMEOUT_SECONDS + 60)
+        await _wait_until(lambda: not world.network.links, 30)
         inside = tuple(f"{root}/" for root in world.files.roots)
         left = [path for path in map(_target, os.listdir("/proc/self/fd")) if path.startswith(inside)]
         if left:
@@ -226,6 +225,13 @@ def _unfit(status: os.stat_result, max_size: int) -> str | None:
     if status.st_size == 0:
         return "empty"
     return "larger than max_size" if status.st_size > max_size else None
+
+
+async def _wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait at most ``seconds`` for the condition."""
+    while seconds > 0 and not condition():
+        await asyncio.sleep(1)
+        seconds -= 1
 
 
 def _uploads() -> list[str]:

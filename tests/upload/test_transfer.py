@@ -59,7 +59,7 @@ async def test_transfer_assembly_timeout_defers_job(tmp_path):
 @pytest.mark.parametrize("size", [100, 2500], ids=["one chunk", "three chunks"])
 @in_simulation
 async def test_pause_ends_polling_of_the_assembly(tmp_path, size):
-    """The next attempt sends no chunk again, also of a file in one chunk, whose session is not recorded before."""
+    """The next attempt sends no chunk again, also if the file is a single chunk."""
     async with UploadHarness(tmp_path, SlowRemote()) as harness:
         harness.remote.polls = 10**6
         await harness.add_file("a.jpg", os.urandom(size))
