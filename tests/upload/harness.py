@@ -30,8 +30,8 @@ def in_simulation(test):
     """Run an asynchronous test in simulated time."""
 
     @functools.wraps(test)
-    def run(**fixtures):
-        simulated(test(**fixtures))
+    def run(*arguments, **fixtures):
+        simulated(test(*arguments, **fixtures))
 
     return run
 
