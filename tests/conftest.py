@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from syncd import logs
+from syncd.platform import event_loop
 
 # On a busy machine an example may take any time. With CI set, the profile is Hypothesis' own for that.
 hypothesis.settings.register_profile("syncd", hypothesis.settings.default, deadline=None)
@@ -77,3 +78,8 @@ def _quiet_logs():
     yield
     logs.close()
     structlog.reset_defaults()
+
+
+def pytest_asyncio_loop_factories():
+    """Run the tests in the event loop of the daemon."""
+    return {event_loop.new_event_loop.__module__: event_loop.new_event_loop}

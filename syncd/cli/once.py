@@ -3,7 +3,6 @@
 ``daemon.once`` does the work; this module prints its summary.
 """
 
-import asyncio
 import dataclasses
 import json
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from syncd.cli.state_folder import load_config
 from syncd.config.load import Loaded
 from syncd.daemon.once import Summary, once
 from syncd.paths import full
+from syncd.platform import event_loop
 
 
 @click.command(epilog=examples("syncd once", "syncd once --json -c photos.yaml"))
@@ -41,7 +41,7 @@ def command(config: str | None, *, as_json: bool) -> int:
 
 def _run(loaded: Loaded) -> Summary:
     with progress_display(loaded, lock=True) as show:
-        return asyncio.run(once(loaded.config, on_progress=show))
+        return event_loop.run(once(loaded.config, on_progress=show))
 
 
 def _succeeded(summary: Summary) -> bool:

@@ -3,7 +3,6 @@
 ``recovery.restore`` does the work; this module prints its report.
 """
 
-import asyncio
 import dataclasses
 import json
 import os
@@ -17,6 +16,7 @@ from syncd.cli.options import config_option, examples, json_option, paths_argume
 from syncd.cli.progress import progress_display
 from syncd.cli.state_folder import load_config, watched_paths
 from syncd.paths import full
+from syncd.platform import event_loop
 from syncd.recovery.restore import Report, restore
 from syncd.recovery.restore_folder import FolderInUseError
 
@@ -38,7 +38,7 @@ def command(config: str | None, paths: Sequence[str], target: str, *, as_json: b
     scopes = watched_paths(loaded, paths)
     try:
         with progress_display(loaded, lock=False) as show:
-            report = asyncio.run(restore(loaded.config, scopes, os.path.abspath(target), on_progress=show))
+            report = event_loop.run(restore(loaded.config, scopes, os.path.abspath(target), on_progress=show))
     except FolderInUseError as error:
         raise CommandError(str(error), code=ExitCode.BUSY) from None
     if as_json:

@@ -1,6 +1,5 @@
 """``syncd run``: runs :class:`syncd.daemon.daemon.Daemon` in the foreground."""
 
-import asyncio
 import os
 import signal
 from types import FrameType
@@ -10,7 +9,7 @@ import click
 
 from syncd.cli.imports import paused_collector, skipped_parts
 from syncd.cli.options import config_option, examples
-from syncd.platform import signals
+from syncd.platform import event_loop, signals
 
 if TYPE_CHECKING:
     from syncd.daemon.daemon import Daemon
@@ -33,7 +32,7 @@ def command(config: str | None) -> None:
 
     loaded = load_config(config)
     with open_locked(loaded):
-        asyncio.run(_run(Daemon(loaded)))
+        event_loop.run(_run(Daemon(loaded)))
 
 
 def _exit_before_start(_number: int, _frame: FrameType | None) -> None:

@@ -14,7 +14,7 @@ from syncd.cli.options import examples
 from syncd.config import paths
 from syncd.config.errors import NoHomeError
 from syncd.config.units import parse_size
-from syncd.platform import signals
+from syncd.platform import event_loop, signals
 from syncd.receiver.errors import FolderInUseError
 from syncd.receiver.hosts import is_loopback
 from syncd.receiver.serve import serve
@@ -97,7 +97,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     try:
         reserve = default_reserve(folder) if reserve is None else reserve
         settings = Settings(folder=folder, token=secret, allowed_hosts=allow_host, quota=quota, reserve=reserve)
-        asyncio.run(_serve(settings, host, port))
+        event_loop.run(_serve(settings, host, port))
     except FolderInUseError as error:
         raise CommandError(f"{error}; end it, or use another --dir", code=ExitCode.BUSY) from None
     except OSError as error:

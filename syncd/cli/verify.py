@@ -3,7 +3,6 @@
 ``recovery.verify`` does the work; with ``--repair``, a running daemon queues the bad files.
 """
 
-import asyncio
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from syncd.cli.state_folder import load_config, watched_paths
 from syncd.config.load import Loaded
 from syncd.control.client import ControlClient, ControlError
 from syncd.paths import full
+from syncd.platform import event_loop
 from syncd.recovery.verify import Problem, Report, Verdict, repair, verify
 
 JOBS_PER_REQUEST = 20
@@ -66,9 +66,10 @@ def command(config: str | None, paths: Sequence[str], *, as_json: bool, sample: 
     queued = 0
     daemon = _running_daemon(loaded) if with_repair else None
     with progress_display(loaded, lock=with_repair and daemon is None) as show:
-        report = asyncio.run(verify(loaded.config, scopes, sample=sample, on_progress=show))
+        report = event_loop.run(verify(loaded.config, scopes, sample=sample, on_progress=show))
         if with_repair and report.bad:
-            queued = _repair_by_daemon(daemon, report.bad) if daemon else asyncio.run(repair(loaded.config, report.bad))
+            bad = report.bad
+            queued = _repair_by_daemon(daemon, bad) if daemon else event_loop.run(repair(loaded.config, bad))
     if as_json:
         click.echo(json.dumps(_document(report, queued), ensure_ascii=False))
     else:

@@ -182,6 +182,32 @@ async def test_file_dialog_damaged_copy_is_uploaded_again(daemon, receiver, open
     await expect(dialog.get_by_text("The server's copy is intact", exact=False)).to_be_visible()
 
 
+async def test_file_dialog_verify_result_survives_job_update(daemon, receiver, open_page, make_photo):
+    daemon.settings["folders"][0]["remote"] = "drive"
+    photo = daemon.inbox / "precious.jpg"
+    make_photo(photo)
+    daemon.start()
+    daemon.wait_for_counts(done=1)
+    page = await open_page(at="gallery")
+    answer = asyncio.Event()
+
+    async def hold(route):
+        await answer.wait()
+        await route.continue_()
+
+    await page.route("**/v1/verify", hold)
+    await page.get_by_role("link", name="precious.jpg, JPG").click()
+    dialog = page.get_by_role("dialog", name="precious.jpg")
+    await dialog.get_by_role("button", name="Verify: drive").click()
+    await expect(dialog.get_by_text("Downloading the server's copy")).to_be_visible()
+    shown = await dialog.locator(".remote-section time").first.get_attribute("datetime")
+    photo.write_bytes(photo.read_bytes() + b"changed")
+    await expect(dialog.locator(".remote-section time").first).not_to_have_attribute("datetime", shown)
+    daemon.wait_for_counts(done=1)
+    answer.set()
+    await expect(dialog.get_by_text("The server's copy is intact", exact=False)).to_be_visible()
+
+
 async def test_settings_bandwidth_changes_until_reload(daemon, open_page):
     daemon.start()
     page = await open_page(at="settings")

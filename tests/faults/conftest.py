@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.proxy import Proxy
+from tests.faults.resends import TIMEOUT_SECONDS
 from tests.support.processes import DaemonProcess, ReceiverProcess
 
 FULL = os.environ.get("FAULTS") == "full"
@@ -50,7 +51,7 @@ def daemon(base, proxy):
     """
     made = DaemonProcess(base, proxy.url, retry={"initial": "50ms", "max": "500ms"})
     for remote in made.settings["remotes"].values():
-        remote["timeout"] = "2s"
+        remote["timeout"] = f"{TIMEOUT_SECONDS}s"
     yield made
     made.kill()
     if shown := os.environ.get("FAULTS_LOGS"):

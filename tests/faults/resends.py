@@ -11,6 +11,8 @@ from itertools import pairwise
 
 _CHUNKS = "SELECT token, idx FROM chunks JOIN sessions ON sessions.id = session_id"
 _CONTENTS = "SELECT key FROM contents"
+TIMEOUT_SECONDS = 2.0
+"""The timeout of the daemon's requests."""
 OK = (200, 201, 409)  # 409: the chunk is there already
 _OPEN = "SELECT count(*) FROM jobs WHERE state IN ('queued', 'uploading', 'waiting')"
 _EMPTY = {"acknowledged": frozenset(), "contents": frozenset(), "open": 0}
@@ -65,7 +67,10 @@ def resent_after_kill(snapshots, requests):
 
 
 def resent_by_one_process(snapshots, requests):
-    """Return the chunks that one process sent again after the response to the first request."""
+    """Return the chunks that one process sent again after the response to the first request.
+
+    A response that took half of the daemon's timeout may have been too late, so the chunk may be sent again.
+    """
     again = []
     bounds = [0, *(snapshot.request_count for snapshot in snapshots), len(requests)]
     for start, end in pairwise(bounds):
@@ -75,7 +80,7 @@ def resent_by_one_process(snapshots, requests):
                 continue
             if one.chunk in answered and answered[one.chunk] < one.at:
                 again.append(one)
-            if one.answered_at and one.status in OK:
+            if one.answered_at and one.status in OK and one.answered_at - one.at < TIMEOUT_SECONDS / 2:
                 answered.setdefault(one.chunk, one.answered_at)
     return again
 

@@ -29,7 +29,7 @@ def test_burst_of_files_is_uploaded(daemon, receiver, scale):
     daemon.preload = False  # its memory is measured
     files = scale(3000, 60_000)
     daemon.settings["folders"][0]["remote"] = "drive"
-    daemon.settings["remotes"]["drive"]["url"] = receiver.url
+    daemon.settings["remotes"]["drive"] |= {"url": receiver.url, "timeout": "5m"}  # no response is too late
     daemon.start()
     began = time.monotonic()
     flood(daemon.inbox, files)

@@ -21,8 +21,8 @@ WARM_UP_ROUNDS = 2
 """Rounds after which all objects that are created once exist."""
 MAX_GROWTH_KIB = 4 * KIB
 """Allowed difference of the memory between early and late rounds, in KiB."""
-MAX_THREADS = 6 + min(32, (os.cpu_count() or 1) + 4)
-"""The main thread, two of the store, three of the watches, and asyncio's default executor."""
+MAX_THREADS = 6 + 4 + min(32, (os.cpu_count() or 1) + 4)
+"""The main thread, two of the store, three of the watches, four of uvloop, and asyncio's default executor."""
 
 
 def test_long_run_leaks_nothing(daemon, proxy):

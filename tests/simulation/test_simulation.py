@@ -19,6 +19,7 @@ MUTANT_SCHEDULES = 350
 SIMULATION = [sys.executable, "-m", "tests.simulation"]
 
 
+@pytest.mark.timeout(1500)
 def test_schedules_keep_every_promise():
     failed = [outcome.summary() for outcome in run_all(0, SCHEDULES) if outcome.violations]
     assert not failed, "\n".join(failed)

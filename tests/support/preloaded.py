@@ -19,7 +19,7 @@ import time
 import traceback
 from contextlib import suppress
 
-PRELOAD = ("syncd.cli.run", "syncd.cli.serve", "syncd.daemon.daemon", "syncd.receiver.serve", "uvloop")
+PRELOAD = ("syncd.cli.run", "syncd.cli.serve", "syncd.daemon.daemon", "syncd.receiver.serve")
 MAX_REQUEST_BYTES = 1 << 20
 
 
@@ -51,7 +51,8 @@ class PreloadedChild:
 
     def send_signal(self, number):
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has ended since, as with subprocess.Popen
+                os.kill(self.pid, number)
 
     def kill(self):
         self.send_signal(signal.SIGKILL)
@@ -98,8 +99,7 @@ class Preloader:
 def _serve(requests):
     """Fork a child for each request, and write its exit code to its pipe when it ends."""
     for name in PRELOAD:
-        with suppress(ImportError):  # uvloop does not exist on every system
-            importlib.import_module(name)
+        importlib.import_module(name)
     running = {}
     wake, woken = os.pipe()
     os.set_blocking(woken, False)

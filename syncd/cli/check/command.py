@@ -1,6 +1,5 @@
 """``syncd check``: runs all checks and prints the findings as lines or JSON."""
 
-import asyncio
 import json
 from collections.abc import Callable
 from contextlib import aclosing
@@ -12,6 +11,7 @@ from syncd.cli.check.result import Finding
 from syncd.cli.check.runner import run_checks
 from syncd.cli.errors import ExitCode
 from syncd.cli.options import config_option, examples, json_option
+from syncd.platform import event_loop
 
 _COLOURS = {"ok": "green", "warn": "yellow", "error": "red"}
 
@@ -25,7 +25,7 @@ def command(config: str | None, *, as_json: bool) -> int:
     Tests the folders, the kernel's limits, the state folder and each server with its token, and prints how to fix each
     problem. Exit code 1: the configuration would not work.
     """
-    findings = asyncio.run(_collect(config, (lambda _: None) if as_json else _print_finding))
+    findings = event_loop.run(_collect(config, (lambda _: None) if as_json else _print_finding))
     ok = all(finding.level != "error" for finding in findings)
     if as_json:
         click.echo(json.dumps({"ok": ok, "findings": [asdict(finding) for finding in findings]}, ensure_ascii=False))

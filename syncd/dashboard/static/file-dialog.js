@@ -123,7 +123,10 @@ class FileDialog {
       this.preview.replaceChildren(isTextFile(job.path) ? textPreview(job) : this.imagePreview(job));
     }
     const onChange = () => this.load();
-    this.details.replaceChildren(properties(job), originalLink(job), ...jobs.map(one => remoteSection(one, onChange)));
+    const sections = jobs.map(one =>
+      remoteSection(one, onChange, this.details.querySelector(`[data-job="${one.id}"]`)),
+    );
+    this.details.replaceChildren(properties(job), originalLink(job), ...sections);
   }
 
   imagePreview(job) {

@@ -16,9 +16,15 @@ const VERDICT_TEXTS = {
 };
 const REPAIRABLE_VERDICTS = ["missing", "different"];
 
-/** Create the section of a job. `onChange()` is called after an action has changed the job. */
-export function remoteSection(job, onChange) {
-  const result = h("p", { class: "verify-result", role: "status", hidden: true });
+/**
+ * Create the section of a job. `onChange()` is called after an action has changed the job.
+ *
+ * `replaced` is the section that the new one replaces, if any: a comparison that it runs ends in the new section.
+ */
+export function remoteSection(job, onChange, replaced) {
+  const result =
+    replaced?.querySelector(".verify-result[data-running]") ??
+    h("p", { class: "verify-result", role: "status", hidden: true });
   const hint = jobHint(job);
   return h(
     "section",
@@ -94,13 +100,17 @@ function actionButtons(job, result, onChange) {
 async function verify(job, result, onChange) {
   setText(result, "Downloading the server's copy…");
   result.hidden = false;
+  result.dataset.running = "";
   delete result.dataset.tone;
   const {
     results: [{ verdict, detail }],
-  } = await api.verify([String(job.id)], false).catch(error => {
-    result.hidden = true;
-    throw error;
-  });
+  } = await api
+    .verify([String(job.id)], false)
+    .catch(error => {
+      result.hidden = true;
+      throw error;
+    })
+    .finally(() => delete result.dataset.running);
   result.dataset.tone = verdict === "intact" ? "success" : "error";
   setText(result, detail ? `${VERDICT_TEXTS[verdict]}: ${detail}` : `${VERDICT_TEXTS[verdict]}.`);
   if (REPAIRABLE_VERDICTS.includes(verdict)) {
