@@ -1,6 +1,6 @@
 """Runs a program's coroutine in the event loop that suits the system: uvloop's, except on Windows.
 
-uvloop saves an eighth of the CPU time of an upload (docs/performance.md).
+uvloop saves about a tenth of the CPU time of an upload.
 """
 
 import asyncio
