@@ -22,7 +22,7 @@ def printable(text: str) -> str:
 
     A newline becomes ``\n``, and a byte that is not UTF-8 becomes ``\xff``.
     """
-    return _UNPRINTABLE.sub(_short_escape, text)
+    return text if text.isprintable() else _UNPRINTABLE.sub(_short_escape, text)
 
 
 def terminal_safe(text: str) -> str:

@@ -16,6 +16,8 @@ _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "erro
 _RESET = "\x1b[0m"
 _BARE = re.compile(r"[^\s\"'=\\]+")
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 Render = Callable[[EventDict], str]
 
 
@@ -26,7 +28,7 @@ def document(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def render_json(event: EventDict) -> str:
     """Return the event as a JSON object on one line. Escapes all Unicode line breaks."""
-    return escape_line_breaks(json.dumps(document(event), ensure_ascii=False))
+    return escape_line_breaks(_encode(document(event)))
 
 
 def render_console(*, colours: bool) -> Render:

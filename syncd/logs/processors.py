@@ -38,7 +38,12 @@ def _describe_exception(_logger: Any, _method: str, event: EventDict) -> EventDi
 
 def _make_safe(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Redact every secret, and convert every value to a JSON value."""
-    return {key: value if key == "timestamp" else _safe(value) for key, value in event.items()}
+    return {
+        key: value if type(value) in _SAFE_TYPES or key == "timestamp" else _safe(value) for key, value in event.items()
+    }
+
+
+_SAFE_TYPES = frozenset({bool, int, type(None)})
 
 
 def _safe(value: Any) -> Any:

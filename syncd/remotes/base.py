@@ -129,6 +129,14 @@ class Remote(Protocol):
     def recorded(self, *, key: str, ref: str, size: int, sha256: str | None) -> Content:
         """Return the content for a record of the store. ``size`` is the size of the file in bytes."""
 
+    def session_without_request(
+        self, content: Content, source: Source, session: Session | None, *, failures: int, look_up: bool = False
+    ) -> Session | None:
+        """Return the session if the upload begins or resumes without a request; None if :meth:`begin` must be called.
+
+        The parameters are those of :meth:`begin`.
+        """
+
     async def begin(
         self, content: Content, source: Source, session: Session | None, *, failures: int, look_up: bool = False
     ) -> Session | Stored:

@@ -142,18 +142,18 @@ class Transfer:
         """Run one session from begin to finish."""
         saved = self._saved
         self._resumed = saved is not None
-        async with self.endpoint.request(self.job.id) as observation:
-            self.progress.stage = "starting"
-            begun = await self._remote.begin(
-                self.content, self.source, saved, failures=self.job.failures, look_up=look_up
-            )
-            # A resumed session, or an upload in a single request, begins without a request.
-            observation.inconclusive = isinstance(begun, Session)
+        given = self.content, self.source, saved
+        begun: Session | Stored | None = self._remote.session_without_request(
+            *given, failures=self.job.failures, look_up=look_up
+        )
+        if begun is None:
+            async with self.endpoint.request(self.job.id):
+                self.progress.stage = "starting"
+                begun = await self._remote.begin(*given, failures=self.job.failures, look_up=look_up)
         if isinstance(begun, Stored):
             return begun
         if is_resumable(begun) and begun != saved:
             await self.store.save_session(self.job.remote_id, self.content.key, begun)
-        self.progress.stage = "sending"
         sender = _ChunkSender(self, begun)
         stored = await sender.run()
         if stored:
@@ -252,6 +252,7 @@ class _ChunkSender:
         transfer, session = self._transfer, self.session
         content, job = transfer.content, transfer.job
         size = chunks.span(index, content.size, session.chunk_size)[1]
+        transfer.progress.stage = "sending"
         try:
             async with transfer.endpoint.observed(job.id, size):
                 receipt = await transfer.endpoint.remote.send(session, index, content, transfer.source)

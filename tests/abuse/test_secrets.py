@@ -283,7 +283,7 @@ async def begin(self, *_, **__):
     held = [self._settings, self._http.__dict__]
     raise RuntimeError(f"{held} {self._settings.token.get_secret_value()}")
 
-MultipartRemote.begin = begin
+MultipartRemote.begin = MultipartRemote.send = begin
 main()
 """
     )

@@ -51,6 +51,9 @@ class FakeRemote:
         finally:
             self.in_flight -= 1
 
+    def session_without_request(self, content, source, session, *, failures, look_up=False):
+        return None
+
     async def begin(self, content, source, session, *, failures, look_up=False):
         async with self._request("begin", source.name):
             if content.key in self.complete:

@@ -76,10 +76,8 @@ async def test_check_with_retry_after_delays_next_probe(tmp_path):
 class ForgetfulRemote(FakeRemote):
     """Resumes any session without a request, and rejects chunks of unknown sessions with 400."""
 
-    async def begin(self, content, source, session, *, failures, look_up=False):
-        if session is not None:
-            return session
-        return await super().begin(content, source, session, failures=failures)
+    def session_without_request(self, content, source, session, *, failures, look_up=False):
+        return session
 
     async def send(self, session, index, content, source):
         if session.token not in self.sessions:

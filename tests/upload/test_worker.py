@@ -163,7 +163,7 @@ async def test_worker_server_that_breaks_uploads_counts_as_down(tmp_path):
 class DirectRemote(FakeRemote):
     """Sends each file in a single request."""
 
-    async def begin(self, content, source, session, *, failures, look_up=False):
+    def session_without_request(self, content, source, session, *, failures, look_up=False):
         return Session(token="", chunk_size=content.size, count=1, single_request=True)
 
 

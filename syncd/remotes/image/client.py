@@ -86,27 +86,35 @@ class ImageRemote(RemoteClient):
         encoding = encoding_of(ref)
         return Content(key=key, size=text_length(encoding, size), encoding=encoding, sha256=sha256)
 
-    async def begin(
+    def session_without_request(
         self,
         content: Content,
-        source: Source,
+        source: Source,  # noqa: ARG002 - the protocol's
         session: Session | None,
         *,
         failures: int,  # noqa: ARG002 - the protocol's
         look_up: bool = False,  # noqa: ARG002 - registering is a look-up
-    ) -> Session | Stored:
-        """Resume the session, or register the image.
+    ) -> Session | None:
+        """Resume the session.
 
         All chunks of an image have one size, so a session gets smaller chunks only if none of its chunks has arrived.
         """
         if session is None or session.count != chunks.count(content.size, session.chunk_size):
-            return await self._register(content, source)
-        if session.received or self._sizes.limit.allows(min(session.chunk_size, content.size)):
-            # If all chunks have arrived, only verification shows whether the server still has the image.
-            return replace(
-                session, needs_verification=session.needs_verification or len(session.received) == session.count
-            )
-        return await self._register(content, source, before=session)
+            return None
+        if not session.received and not self._sizes.limit.allows(min(session.chunk_size, content.size)):
+            return None
+        # If all chunks have arrived, only verification shows whether the server still has the image.
+        return replace(session, needs_verification=session.needs_verification or len(session.received) == session.count)
+
+    async def begin(
+        self, content: Content, source: Source, session: Session | None, *, failures: int, look_up: bool = False
+    ) -> Session | Stored:
+        """Resume the session, or register the image."""
+        resumed = self.session_without_request(content, source, session, failures=failures, look_up=look_up)
+        if resumed is not None:
+            return resumed
+        fits = session is not None and session.count == chunks.count(content.size, session.chunk_size)
+        return await self._register(content, source, before=session if fits else None)
 
     async def _register(self, content: Content, source: Source, before: Session | None = None) -> Session | Stored:
         """Register the image. If it was registered before, compare the server's copy.

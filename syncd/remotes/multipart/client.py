@@ -77,16 +77,27 @@ class MultipartRemote(RemoteClient):
         """Return the content for a record of the store."""
         return Content(key=key, size=size, sha256=sha256)
 
+    def session_without_request(
+        self, content: Content, source: Source, session: Session | None, *, failures: int, look_up: bool = False
+    ) -> Session | None:
+        """Choose a single request for a small file."""
+        if self._is_resumable(session, content) or failures or look_up or not self._may_send_directly(content, source):
+            return None
+        return Session(token="", chunk_size=content.size, count=1, single_request=True)
+
     async def begin(
         self, content: Content, source: Source, session: Session | None, *, failures: int, look_up: bool = False
     ) -> Session | Stored:
         """Resume the session, choose a single request for a small file, or create a task."""
-        fits = session is not None and session.count == chunks.count(content.size, session.chunk_size)
-        if session is not None and session.token and fits and self._sizes.limit.allows(session.chunk_size):
+        if session is not None and self._is_resumable(session, content):
             return await self._resume(session)
-        if failures == 0 and not look_up and self._may_send_directly(content, source):
-            return Session(token="", chunk_size=content.size, count=1, single_request=True)
-        return await self._create(content, source)
+        chosen = self.session_without_request(content, source, session, failures=failures, look_up=look_up)
+        return chosen or await self._create(content, source)
+
+    def _is_resumable(self, session: Session | None, content: Content) -> bool:
+        if session is None or not session.token or not self._sizes.limit.allows(session.chunk_size):
+            return False
+        return session.count == chunks.count(content.size, session.chunk_size)
 
     def _may_send_directly(self, content: Content, source: Source) -> bool:
         allowed = self._settings.direct == "auto" and self._sizes.allows_direct(content.size)
