@@ -147,9 +147,10 @@ class Transfer:
             *given, failures=self.job.failures, look_up=look_up
         )
         if begun is None:
-            async with self.endpoint.request(self.job.id):
+            async with self.endpoint.request(self.job.id) as observation:
                 self.progress.stage = "starting"
                 begun = await self._remote.begin(*given, failures=self.job.failures, look_up=look_up)
+                observation.inconclusive = isinstance(begun, Session)  # only a chunk shows whether the line is slow
         if isinstance(begun, Stored):
             return begun
         if is_resumable(begun) and begun != saved:

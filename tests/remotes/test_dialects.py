@@ -72,6 +72,7 @@ class DialectHarness:
     server: Documented
     make: Callable[..., Any]
     store: FakeSessionStore = field(default_factory=FakeSessionStore)
+    clock: Callable[[], float] = field(default_factory=lambda: itertools.count(step=10.0).__next__)
 
     def __post_init__(self) -> None:
         self.remote: Remote = self.make()
@@ -85,9 +86,8 @@ class DialectHarness:
 
     async def upload(self, data: bytes, limit: ConcurrencyLimit | None = None) -> Stored:
         """Upload one file with :class:`Transfer`."""
-        clock = itertools.count(step=10.0).__next__
         breaker = Breaker(Policy(), lambda: 0.0)
-        endpoint = Endpoint(self.remote, ConcurrencyLimiter(limit or FixedLimit(3)), breaker, clock=clock)
+        endpoint = Endpoint(self.remote, ConcurrencyLimiter(limit or FixedLimit(3)), breaker, clock=self.clock)
         job: Any = SimpleNamespace(id=1, remote_id=1, failures=0)
         transfer = Transfer(
             job,
