@@ -17,18 +17,20 @@ const VERDICT_TEXTS = {
 const REPAIRABLE_VERDICTS = ["missing", "different"];
 
 /**
- * Create the section of a job. `onChange()` is called after an action has changed the job.
+ * Create the section of a job. `onChange()` is called after an action may have changed the job; it shows all jobs anew.
  *
- * `replaced` is the section that the new one replaces, if any: a comparison that it runs ends in the new section.
+ * `replaced` is the present section, if any. It is returned if the job has not changed; otherwise a comparison that it
+ * runs ends in the new section.
  */
 export function remoteSection(job, onChange, replaced) {
+  if (replaced?.dataset.updatedAt === String(job.updated_at)) return replaced;
   const result =
     replaced?.querySelector(".verify-result[data-running]") ??
     h("p", { class: "verify-result", role: "status", hidden: true });
   const hint = jobHint(job);
   return h(
     "section",
-    { class: "remote-section", "data-job": job.id },
+    { class: "remote-section", "data-job": job.id, "data-updated-at": job.updated_at },
     h(
       "div",
       { class: "panel-head" },
@@ -102,15 +104,18 @@ async function verify(job, result, onChange) {
   result.hidden = false;
   result.dataset.running = "";
   delete result.dataset.tone;
-  const {
-    results: [{ verdict, detail }],
-  } = await api
-    .verify([String(job.id)], false)
-    .catch(error => {
-      result.hidden = true;
-      throw error;
-    })
-    .finally(() => delete result.dataset.running);
+  let verdict, detail;
+  try {
+    ({
+      results: [{ verdict, detail }],
+    } = await api.verify([String(job.id)], false));
+    await onChange(); // a later change of the job makes the result obsolete, an earlier one does not
+  } catch (error) {
+    result.hidden = true;
+    throw error;
+  } finally {
+    delete result.dataset.running;
+  }
   result.dataset.tone = verdict === "intact" ? "success" : "error";
   setText(result, detail ? `${VERDICT_TEXTS[verdict]}: ${detail}` : `${VERDICT_TEXTS[verdict]}.`);
   if (REPAIRABLE_VERDICTS.includes(verdict)) {
