@@ -62,8 +62,8 @@ def on_failure(failed: Callable[[BaseException], None]) -> Callable[[asyncio.Tas
     return check
 
 
-async def wait_for_event(event: asyncio.Event, seconds: float) -> None:
-    """Return when ``event`` is set, after ``seconds`` at the latest."""
+async def wait_for_event(event: asyncio.Event, seconds: float | None) -> None:
+    """Return when ``event`` is set, after ``seconds`` at the latest; None means that there is no limit."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -31,6 +31,23 @@ COMMANDS = {
     "demo": "Try syncd on this machine without a configuration.",
     "completion": "Print the completion script of a shell.",
 }
+_ELSEWHERE = {
+    "status": "syncd ctl status",
+    "start": "syncd run, or syncd service install; to resume uploading: syncd ctl start",
+    "stop": "syncd ctl stop; to end the daemon: syncd ctl shutdown",
+    "pause": "syncd ctl stop",
+    "resume": "syncd ctl start",
+    "logs": "syncd ctl logs",
+    "log": "syncd ctl logs",
+    "jobs": "syncd ctl jobs",
+    "retry": "syncd ctl retry",
+    "watch": "syncd ctl watch",
+    "reload": "syncd ctl reload",
+    "shutdown": "syncd ctl shutdown",
+    "install": "syncd service install",
+    "uninstall": "syncd service uninstall",
+}
+"""Commands that people try, and the commands that do it."""
 _PACKAGES = frozenset(("check", "ctl", "demo", "service"))
 """Commands that are packages; every other command is a module."""
 DEBUG_VARIABLE = "SYNCD_DEBUG"
@@ -52,6 +69,14 @@ class _LazyGroup(click.Group):
         with paused_collector():
             command: click.Command = importlib.import_module(f"syncd.cli.{module}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the right command for one of :data:`_ELSEWHERE`."""
+        if advice := _ELSEWHERE.get(args[0]):
+            raise click.UsageError(f"there is no command {args[0]}; use: {advice}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
         with formatter.section("Commands"):

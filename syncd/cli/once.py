@@ -45,7 +45,7 @@ def _run(loaded: Loaded) -> Summary:
 
 
 def _succeeded(summary: Summary) -> bool:
-    return not summary.failed and not summary.left and not summary.unreachable
+    return not (summary.failed or summary.left or summary.unscanned or summary.unreachable)
 
 
 def _summary_lines(summary: Summary) -> Iterator[str]:
@@ -55,6 +55,7 @@ def _summary_lines(summary: Summary) -> Iterator[str]:
         (summary.skipped, "skipped"),
         (summary.failed, "failed"),
         (summary.left, "left for the next run"),
+        (summary.unscanned, "not scanned"),
     ]
     numbers = ", ".join(f"{number:,} {word}" for number, word in done if number) or "nothing to do"
     yield numbers + (

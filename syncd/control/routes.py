@@ -60,7 +60,7 @@ HEALTH = Route(
     path="/healthz",
     response=schemas.Health,
     summary="Check that the daemon works",
-    answer='`{"ok": true}`, or 503 with the reason if the daemon does not work.',
+    answer='`{"ok": true}`, or 503 with the reason if the daemon does not work or cannot write to its job store.',
     failure="503",
 )
 METRICS = Route(
@@ -175,8 +175,9 @@ LOG = Route(
     path="/v1/log",
     response=schemas.LogEvents,
     summary="The last log events, oldest first",
-    answer='`{"events": […]}`: from the last 2000 [log events](events.md), those with at least `level`, a name that '
-    "begins with `event`, and `text` in the line. Oldest first; 100 without `limit`.",
+    answer='`{"events": […]}`: from the last 2000 [log events](events.md) below warning and the last 500 warnings '
+    "and errors, those with at least `level`, a name that begins with `event`, and `text` in the line. Oldest first; "
+    "100 without `limit`.",
     query=(
         Number(name="limit", maximum=2000, default=LogQuery().limit),
         Choice(

@@ -58,8 +58,9 @@ class Folders(TypedDict):
 class RemoteStatus(TypedDict):
     """A remote. ``state`` is ``online``, ``offline`` or ``unauthorized``.
 
-    ``retry_in_seconds`` is the time until the next attempt to reach it. ``credentials_problem`` is the reason why syncd
-    cannot use a new token or certificate, and still uses the old one.
+    ``retry_in_seconds`` is the time until the next attempt to reach it. ``since`` is when it came into this state, and
+    ``last_ok_at`` when it last answered a request, or null; an idle server is asked every three to five minutes.
+    ``credentials_problem`` is the reason why syncd cannot use a new token or certificate, and still uses the old one.
     """
 
     name: str
@@ -68,6 +69,8 @@ class RemoteStatus(TypedDict):
     state: str
     detail: str | None
     retry_in_seconds: float | None
+    since: str
+    last_ok_at: str | None
     credentials_problem: str | None
 
 
@@ -89,7 +92,7 @@ class ByteCounts(TypedDict):
 
 
 class Status(TypedDict):
-    """The state of the daemon. ``state`` is ``running``, ``stopped`` or ``stopping``.
+    """The state of the daemon. ``state`` is ``running``, ``blocked``, ``stopped`` or ``stopping``.
 
     ``jobs`` has the number of jobs in each state. ``dashboard`` is the address of the dashboard, or null;
     ``store_blocked`` is the reason why the job store cannot be written, or null.

@@ -56,9 +56,10 @@ class DaemonControlService(api.ControlService):
         """Return None if the daemon works, otherwise the reason."""
         if self._daemon.shutdown_requested.is_set():
             return "the daemon is ending"
-        if not self._daemon.runtime.store.alive:
+        store = self._daemon.runtime.store
+        if not store.alive:
             return "the job store's writer is stuck or dead: see the log, then restart the daemon"
-        return None
+        return None if store.blocked is None else f"the job store cannot be written: {store.blocked}"
 
     async def metrics(self) -> tuple[bytes, str]:
         """Return the metrics for Prometheus."""

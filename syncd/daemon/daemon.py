@@ -124,8 +124,12 @@ class Daemon(Lifecycle):
 
     @property
     def state(self) -> str:
-        """Return running, stopped or stopping."""
-        return "stopping" if self.shutdown_requested.is_set() else "stopped" if self.paused else "running"
+        """The value of :attr:`syncd.daemon.lifecycle.Lifecycle.state`."""
+        if self.shutdown_requested.is_set():
+            return "stopping"
+        if self.paused:
+            return "stopped"
+        return "blocked" if self.runtime.store.blocked else "running"
 
     @property
     def uptime(self) -> float:
@@ -210,6 +214,8 @@ class Daemon(Lifecycle):
         runtime = self.runtime
         active = len(runtime.scheduler.progress())
         doing = "stopped by syncd ctl stop" if self.paused else f"uploading {active}" if active else "idle"
+        if runtime.store.blocked:
+            doing = f"blocked: {runtime.store.blocked}"
         workers = runtime.scheduler.workers.values()
         down = [f"{worker.name} {worker.state}" for worker in workers if worker.state is not RemoteState.ONLINE]
         watched = len(runtime.folders.watches)

@@ -27,6 +27,8 @@ POLL_INTERVAL_SECONDS = 0.25
 """The time between two polls of the state."""
 ERROR_BACKOFF_SECONDS = 5.0
 """The wait after a poll that failed."""
+_ALWAYS_CHANGING = {"retry_in_seconds", "last_ok_at"}
+"""The fields of a remote whose change alone is no event."""
 
 
 class EventPublisher:
@@ -92,7 +94,7 @@ class EventPublisher:
             for folder in await self._service.folders():
                 self._publish_if_changed("folder", folder["path"], folder)
         for remote in await self._service.remotes():
-            compared = {name: value for name, value in remote.items() if name != "retry_in_seconds"}
+            compared = {name: value for name, value in remote.items() if name not in _ALWAYS_CHANGING}
             self._publish_if_changed("remote", remote["name"], remote, compared)
         if self._hub.wanted("progress"):
             self._publish_if_changed("progress", "", await self._service.progress())

@@ -30,7 +30,10 @@ class Lifecycle(Protocol):
 
     @property
     def state(self) -> str:
-        """``running``, ``stopped`` (uploading is paused) or ``stopping`` (the process is ending)."""
+        """``running``, ``blocked``, ``stopped`` (uploading is paused) or ``stopping`` (the process is ending).
+
+        It is ``blocked`` while the job store cannot be written, for example because the disk is full.
+        """
 
     @property
     def uptime(self) -> float:

@@ -43,8 +43,12 @@ class _DaemonCollector(Collector):
         meter = runtime.bandwidth_limiter.meter
         yield _gauge("build_info", "Always 1. The label is the version of the daemon.", {(__version__,): 1}, "version")
         yield _gauge("uptime_seconds", "Seconds since the start of the daemon.", {(): daemon.uptime})
-        yield _gauge("uploading", "1 while uploads run, 0 while paused or ending.", {(): daemon.state == "running"})
+        yield _gauge(
+            "uploading", "1 while uploads run, 0 while paused, blocked or ending.", {(): daemon.state == "running"}
+        )
         yield _gauge("store_writer_alive", "1 if the job store's writer works, otherwise 0.", {(): runtime.store.alive})
+        blocked = runtime.store.blocked is not None
+        yield _gauge("store_blocked", "1 while the job store cannot be written, otherwise 0.", {(): blocked})
         sent = CounterMetricFamily("syncd_sent_bytes", "Bytes of files sent since the start.")
         sent.add_metric([], meter.total)
         yield sent
@@ -64,6 +68,9 @@ class _DaemonCollector(Collector):
         statuses = {(worker.name,): worker.status() for worker in workers}
         up = {name: status.state is RemoteState.ONLINE for name, status in statuses.items()}
         yield _gauge("remote_up", "1 if the server answers and accepts the token, otherwise 0.", up, "remote")
+        last_ok = {name: status.last_ok_at or 0.0 for name, status in statuses.items()}
+        description = "When a request last succeeded; 0 if none has since the start."
+        yield _gauge("remote_last_ok_timestamp_seconds", description, last_ok, "remote")
         in_flight = {name: status.requests_in_flight for name, status in statuses.items()}
         yield _gauge("requests_in_flight", "Requests in flight.", in_flight, "remote")
         limit = {name: status.requests_limit for name, status in statuses.items()}

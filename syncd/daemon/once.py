@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -20,6 +20,7 @@ from syncd.store.records import Change
 from syncd.upload.transfer import Progress
 from syncd.upload.upload import STOPPED
 from syncd.upload.worker import RemoteState, RemoteWorker
+from syncd.watch.folder import FolderWatch
 
 log = structlog.get_logger()
 
@@ -32,7 +33,10 @@ POLL_INTERVAL_SECONDS = 0.2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """A file that was not uploaded."""
+    """A file that was not uploaded, or a directory that was not scanned.
+
+    ``state`` is the state of the job, or ``unscanned``. ``path`` is relative, and empty for the folder itself.
+    """
 
     path: str
     folder: str
@@ -53,7 +57,10 @@ class Summary:
     left: int
     """Files to upload in the next pass."""
     problems: list[Problem]
-    """The failed and remaining files, at most :data:`MAX_PROBLEMS` per state."""
+    """The failed and remaining files, and the directories that could not be scanned; at most :data:`MAX_PROBLEMS` of
+    each kind."""
+    unscanned: int
+    """Directories that could not be scanned, such as a missing folder: their files are unknown."""
     unreachable: list[str]
     """Remotes that are unreachable or reject the token."""
     sent: int
@@ -173,6 +180,7 @@ class _Pass:
             for state in (State.FAILED, State.WAITING, State.QUEUED, State.UPLOADING)
             for job in await runtime.store.jobs(ids, state=state, limit=MAX_PROBLEMS)
         ]
+        unscanned = self._unscanned_directories()
         counts = await runtime.store.counts(ids)
         workers = runtime.scheduler.workers.values()
         return Summary(
@@ -181,7 +189,8 @@ class _Pass:
             skipped=self._finished[State.SKIPPED],
             failed=counts.jobs[State.FAILED],
             left=counts.pending + len(self._unsettled),
-            problems=problems + self._unsettled[:MAX_PROBLEMS],
+            problems=problems + self._unsettled[:MAX_PROBLEMS] + unscanned[:MAX_PROBLEMS],
+            unscanned=len({(each.folder, each.path) for each in unscanned}),
             unreachable=[
                 worker.name for worker in workers if worker.state is not RemoteState.ONLINE or _given_up(worker)
             ],
@@ -191,11 +200,19 @@ class _Pass:
 
     def _unsettled_files(self) -> list[Problem]:
         """Return the files that the scan has skipped because they are in use or still changing."""
+        return self._problems(FolderWatch.unsettled, "waiting")
+
+    def _unscanned_directories(self) -> list[Problem]:
+        """Return the directories that the scan could not read, whose files are unknown."""
+        return self._problems(FolderWatch.unscanned, "unscanned")
+
+    def _problems(self, found: Callable[[FolderWatch], Mapping[str, str]], state: str) -> list[Problem]:
+        """Return a problem for each path in ``found`` and each remote of its folder."""
         folders = self._runtime.folders
         return [
-            Problem(path=printable(path), folder=printable(folder), remote=remote, state="waiting", detail=reason)
+            Problem(path=printable(path), folder=printable(folder), remote=remote, state=state, detail=reason)
             for folder, watch in folders.watches.items()
-            for path, reason in watch.unsettled().items()
+            for path, reason in found(watch).items()
             for remote in folders.settings[folder].remotes
         ]
 

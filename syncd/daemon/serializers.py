@@ -120,6 +120,8 @@ def remote_status(
         "state": status.state.value,
         "detail": status.reason,
         "retry_in_seconds": None if status.retry_in_seconds is None else round(status.retry_in_seconds, 1),
+        "since": _iso(status.since),
+        "last_ok_at": None if status.last_ok_at is None else _iso(status.last_ok_at),
         "credentials_problem": credentials_problem,
     }
 

@@ -1,8 +1,10 @@
 """Keeps the latest log events in memory for the control API, redacted like the log lines."""
 
+import heapq
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from syncd.core.log_levels import LEVELS
@@ -12,14 +14,21 @@ Event = Mapping[str, Any]
 Listener = Callable[[Event], None]
 
 BUFFERED_EVENTS = 2000
-"""Largest number of events in the buffer."""
+"""Largest number of events below warning in the buffer."""
+BUFFERED_WARNINGS = 500
+"""Largest number of warnings and errors in the buffer."""
 
 
 class RingBuffer:
-    """Keeps the last ``size`` events and passes each new one to listeners. Thread-safe."""
+    """Keeps the last events and passes each new one to listeners. Thread-safe.
 
-    def __init__(self, size: int = BUFFERED_EVENTS) -> None:
-        self._events: deque[Event] = deque(maxlen=size)
+    ``warnings`` warnings and errors are kept apart from ``size`` other events, so that many uploads displace none.
+    """
+
+    def __init__(self, size: int = BUFFERED_EVENTS, warnings: int = BUFFERED_WARNINGS) -> None:
+        self._others: deque[tuple[int, Event]] = deque(maxlen=size)
+        self._warnings: deque[tuple[int, Event]] = deque(maxlen=warnings)
+        self._added = 0
         self._lock = threading.Lock()
         self._listeners: tuple[Listener, ...] = ()
 
@@ -29,7 +38,9 @@ class RingBuffer:
         They run in the thread that logs, so they must not raise, block or log.
         """
         with self._lock:
-            self._events.append(event)
+            self._added += 1
+            kept = self._warnings if LEVELS[event["level"]] >= LEVELS["warning"] else self._others
+            kept.append((self._added, event))
             listeners = self._listeners
         for listener in listeners:
             listener(event)
@@ -37,7 +48,7 @@ class RingBuffer:
     def events(self) -> list[Event]:
         """Return the events in the buffer, oldest first."""
         with self._lock:
-            return list(self._events)
+            return [event for _, event in heapq.merge(self._others, self._warnings, key=itemgetter(0))]
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with each new event. Return a function that removes the listener."""
@@ -48,7 +59,8 @@ class RingBuffer:
     def clear(self) -> None:
         """Remove all events."""
         with self._lock:
-            self._events.clear()
+            self._others.clear()
+            self._warnings.clear()
 
     def _remove(self, listener: Listener) -> None:
         with self._lock:

@@ -36,6 +36,8 @@ class Endpoint:
         self.limiter = limiter
         self.breaker = breaker
         self.clock = clock
+        self.last_success: float | None = None
+        """When a request last succeeded, by ``clock``."""
         self._probing = False
         self._check_lock = asyncio.Lock()
         self._scope_lock = asyncio.Lock()
@@ -75,6 +77,7 @@ class Endpoint:
         except Failure as failure:
             self._failed(failure, job_id, began)
             raise
+        self.last_success = self.clock()
         if observation.inconclusive:
             return
         self.limiter.limit.finished(size=size, began=began, in_flight=self.limiter.in_flight, now=self.clock())
@@ -141,6 +144,7 @@ class Endpoint:
                 return failure
             except Failure:
                 pass
+            self.last_success = self.clock()
             return None
 
     def reset(self) -> None:

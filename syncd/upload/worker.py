@@ -22,6 +22,7 @@ from syncd.store.errors import StoreClosedError
 from syncd.store.records import LARGE_FILE_BYTES, Job
 from syncd.upload.context import WorkerContext
 from syncd.upload.endpoint import Endpoint
+from syncd.upload.idle_check import IdleCheck
 from syncd.upload.job_queue import BackgroundWrites
 from syncd.upload.singleflight import InFlightUploads
 from syncd.upload.source import IN_MEMORY_MAX_BYTES
@@ -59,6 +60,10 @@ class WorkerStatus:
     """Time until the next probe, if the remote is not online."""
     failures: int
     """The number of times that the remote was found to be down since it was last online."""
+    since: float
+    """When the remote came into this state, in seconds since the epoch."""
+    last_ok_at: float | None
+    """When a request last succeeded, in seconds since the epoch; None if none has since the start."""
     requests_in_flight: int
     requests_limit: int
 
@@ -80,6 +85,8 @@ class RemoteWorker:
         self._writes = BackgroundWrites()
         self._in_flight_uploads = InFlightUploads(remote_id, context.store, context.clock)
         self._logged_state = RemoteState.ONLINE
+        self._state_since = context.clock()
+        self._idle_check = IdleCheck(endpoint, random=context.random, ended=self.wake)
         self._saved_capabilities = dict(endpoint.remote.capabilities)
 
     # The loop.
@@ -88,14 +95,16 @@ class RemoteWorker:
         """Claim and start jobs until cancelled. First check whether the server responds."""
         if not self.paused:
             await self.endpoint.ask()
-        while True:
-            self._wake.clear()
-            delay = await self._poll()
-            self._log_state_change()
-            if delay is None:
-                await self._wake.wait()
-            else:
+        try:
+            while True:
+                self._wake.clear()
+                delay = await self._poll()
+                self._log_state_change()
+                if not self.paused:
+                    delay = self._idle_check.start_if_due(delay)
                 await wait_for_event(self._wake, delay)
+        finally:
+            await self._idle_check.close()
 
     def wake(self) -> None:
         """Look for due jobs now."""
@@ -206,11 +215,14 @@ class RemoteWorker:
         """Return the state of the remote and of its requests."""
         state, breaker, limiter = self.state, self.endpoint.breaker, self.endpoint.limiter
         online = state is RemoteState.ONLINE
+        now, last = self._context.clock(), self.endpoint.last_success
         return WorkerStatus(
             state=state,
             reason=None if online else str(breaker.reason),
             retry_in_seconds=None if online else max(0.0, self._seconds_to_probe()),
             failures=breaker.failures,
+            since=now if state is not self._logged_state else self._state_since,
+            last_ok_at=None if last is None else now - (self.endpoint.clock() - last),
             requests_in_flight=limiter.in_flight,
             requests_limit=limiter.capacity,
         )
@@ -231,7 +243,7 @@ class RemoteWorker:
         if self.state is self._logged_state:
             return
         status = self.status()
-        self._logged_state = status.state
+        self._logged_state, self._state_since = status.state, status.since
         if status.retry_in_seconds is None:
             log.info("remote.online", remote=self.name)
             return

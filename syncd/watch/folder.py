@@ -96,6 +96,13 @@ class FolderWatch:
         """Return the relative path of each file that is not reported yet, with the reason."""
         return {path: IN_USE if path in self._queue.in_use else NOT_QUIET for path in self._queue}
 
+    def unscanned(self) -> dict[str, str]:
+        """Return the reason for each directory that could not be scanned, by relative path.
+
+        The path of the folder itself is an empty text.
+        """
+        return {"": self._offline_reason} if self._offline_reason else dict(self._scan_runner.unreadable)
+
     def request_rescan(self, path: str | None = None) -> None:
         """Request a scan of the whole folder, or of ``path`` and everything below.
 

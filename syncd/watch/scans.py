@@ -7,7 +7,7 @@ permission. :class:`syncd.watch.folder.FolderWatch` runs the scans while the fol
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
@@ -87,6 +87,11 @@ class ScanRunner:
     def request_scan(self, directories: Iterable[str]) -> None:
         """Request scans at and below these relative paths."""
         self._requested_directories.update(directories)
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """The reason for each directory that the last scan could not read, by relative path."""
+        return self._unreadable
 
     def unreadable_summary(self) -> str | None:
         """Describe unreadable directories and those without events; None if there are none."""

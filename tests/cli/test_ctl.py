@@ -23,6 +23,7 @@ ODD = os.fsdecode(b"\xff new\nline.jpg")
         (["start"], "start", "uploading"),
         (["stop"], ("stop", False), "stopped; new files are queued; resume with: syncd ctl start"),
         (["stop", "--now"], ("stop", True), "stopped; new files are queued; resume with: syncd ctl start"),
+        (["pause"], ("stop", False), "stopped; new files are queued; resume with: syncd ctl start"),
         (["rescan"], ("rescan", None), "scanning"),
         (["retry", "--all"], ("retry", None), "2 jobs queued again"),
         (["retry"], ("retry", None), "2 jobs queued again"),
@@ -90,7 +91,7 @@ def test_status_prints_fix_for_each_problem(ctl, daemon):
         "folders": [{**folder, "state": "offline"}],
         "remotes": [
             {**remote, "state": "offline", "detail": "connection refused", "retry_in_seconds": 7.6},
-            {**remote, "name": "far", "state": "unauthorized"},
+            {**remote, "name": "far", "state": "unauthorized", "retry_in_seconds": 0.04},
         ],
         "jobs": {**STATUS["jobs"], "failed": 2},
         "eta_seconds": None,
@@ -101,7 +102,8 @@ def test_status_prints_fix_for_each_problem(ctl, daemon):
     assert f"all jobs wait, because the job store cannot be written: {reason}\n" in out
     assert "uploading is stopped; resume with: syncd ctl start" in out
     assert "the folder does not exist; mount it" in out
-    assert "drive  offline, next try in 8 s" in out
+    assert re.search(r"drive  offline since 2026-01-0\d \d\d:\d4, next try in 8 s", out)
+    assert re.search(r"far    unauthorized since 2026-01-0\d \d\d:\d4, trying now", out)
     assert "connection refused" in out
     assert "the server rejected the token" in out
     assert "syncd ctl retry --all" in out

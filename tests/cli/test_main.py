@@ -39,6 +39,21 @@ def test_help_lists_commands_without_import(syncd, monkeypatch):
         assert summary in result.out
 
 
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["status"], "syncd ctl status"),
+        (["stop", "--now"], "syncd ctl stop; to end the daemon: syncd ctl shutdown"),
+        (["pause"], "syncd ctl stop"),
+        (["logs", "-f"], "syncd ctl logs"),
+    ],
+)
+def test_command_of_ctl_names_the_right_one(syncd, arguments, advice):
+    result = syncd(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f"syncd: there is no command {arguments[0]}; use: {advice}\n"
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command_help_has_examples(syncd, name):
     result = syncd(name, "--help")

@@ -51,6 +51,8 @@ STATUS = {
             "state": "online",
             "detail": None,
             "retry_in_seconds": None,
+            "since": "2026-01-02T03:04:05.678+00:00",
+            "last_ok_at": "2026-01-02T03:05:06.789+00:00",
             "credentials_problem": None,
         }
     ],

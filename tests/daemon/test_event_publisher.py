@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import threading
+import time
 
 import pytest
 import structlog
@@ -219,6 +220,7 @@ async def test_metrics_count_uploads_and_states(harness):
     assert metrics["syncd_jobs", "ascii", "done"] == 0
     assert metrics["syncd_sent_bytes_total",] >= 5000
     assert metrics["syncd_remote_up", "drive"] == 1
+    assert time.time() - 60 < metrics["syncd_remote_last_ok_timestamp_seconds", "drive"] <= time.time()
     assert metrics["syncd_requests_in_flight", "drive"] == 0
     assert metrics["syncd_requests_limit", "drive"] >= 1
     assert metrics["syncd_store_writer_alive",] == metrics["syncd_uploading",] == 1
@@ -234,5 +236,15 @@ async def test_health_reports_store_writer(harness, monkeypatch):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(harness.daemon.runtime.store), "alive", False)
         assert "writer" in await harness.service.health()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(harness.daemon.runtime.store), "blocked", "the disk is full")
+        assert await harness.service.health() == "the job store cannot be written: the disk is full"
+        assert (await harness.service.status())["state"] == harness.service.daemon_event()["state"] == "blocked"
+        assert harness.daemon.status_line() == "watching 1 folder, blocked: the disk is full"
+        metrics = (await harness.service.metrics())[0]
+        assert b"syncd_store_blocked 1.0" in metrics
+        assert b"syncd_uploading 0.0" in metrics
+        await harness.daemon.pause(now=False)
+        assert harness.daemon.state == "stopped"
     harness.daemon.shutdown_requested.set()
     assert await harness.service.health() == "the daemon is ending"

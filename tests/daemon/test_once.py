@@ -13,6 +13,7 @@ from tests.daemon.harness import DaemonHarness
 from tests.remotes.helpers import serve_app
 from tests.support.data import random_bytes
 from tests.support.wait import wait_until
+from tests.watch.test_kernel_watches import deny
 
 
 async def run(harness, **options):
@@ -23,6 +24,29 @@ async def run(harness, **options):
 async def test_once_without_files_reports_zero(harness):
     summary = await run(harness)
     assert (summary.uploaded, summary.failed, summary.left, summary.problems, summary.unreachable) == (0, 0, 0, [], [])
+
+
+async def test_once_missing_folder_is_a_problem(harness):
+    harness.settings["folders"][0]["remote"] = ["drive", "ascii"]
+    config: Config = harness.write().config
+    harness.inbox.rmdir()
+    summary = await once(config)
+    assert (summary.unscanned, summary.left, summary.failed) == (1, 0, 0)
+    found = [(problem.path, problem.folder, problem.remote, problem.state) for problem in summary.problems]
+    assert found == [("", str(harness.inbox), remote, "unscanned") for remote in ("drive", "ascii")]
+    assert "No such file or directory" in summary.problems[0].detail
+
+
+async def test_once_unreadable_directory_is_a_problem(harness, monkeypatch):
+    closed = harness.inbox / "closed"
+    for directory in (harness.inbox, closed):
+        directory.mkdir(exist_ok=True)
+        (directory / "a.jpg").write_bytes(random_bytes(100))
+    deny(monkeypatch, {str(closed)})
+    summary = await run(harness)
+    assert (summary.uploaded, summary.unscanned) == (1, 1)
+    (problem,) = summary.problems
+    assert (problem.path, problem.state, problem.detail) == ("closed", "unscanned", "Permission denied")
 
 
 async def test_once_counts_each_file_once_per_remote(harness):

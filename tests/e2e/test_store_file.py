@@ -1,7 +1,10 @@
 """A real daemon whose job store is deleted, moved or replaced under it."""
 
+import http.client
+import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -19,6 +22,17 @@ def fill(daemon, receiver, prefix):
     daemon.wait_for_counts(done=2 * len(list(daemon.inbox.iterdir())))
 
 
+def health(daemon):
+    """Return the status and the error of ``GET /healthz`` on the control socket."""
+    connection = http.client.HTTPConnection("syncd")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    with connection.sock:
+        connection.sock.connect(str(daemon.client.socket_path))
+        connection.request("GET", "/healthz")
+        response = connection.getresponse()
+        return response.status, json.load(response).get("error")
+
+
 def until_blocked(daemon):
     wait_until_sync(lambda: daemon.events("store.blocked"), daemon.log.read_text)
     (event,) = daemon.events("store.blocked")
@@ -30,21 +44,23 @@ def test_store_file_moved_blocks_until_back(daemon, receiver):
     daemon.start()
     fill(daemon, receiver, "a")
     store, aside = daemon.state / "syncd.db", daemon.state / "aside.db"
+    wait_until_sync(lambda: len(daemon.events("job.done")) == 10, daemon.log.read_text)
     os.rename(store, aside)
-    done = len(daemon.events("job.done"))
     (daemon.inbox / "b.jpg").write_bytes(b"b" * 1000)
     reason = until_blocked(daemon)
     assert reason.startswith(f"{store}: the job store was deleted or replaced while syncd runs")
     status = daemon.client.status()
-    assert (status["state"], status["store_blocked"], status["jobs"]["done"]) == ("running", reason, 10)
+    assert (status["state"], status["store_blocked"], status["jobs"]["done"]) == ("blocked", reason, 10)
+    assert health(daemon) == (503, f"the job store cannot be written: {reason}")
     command = [sys.executable, "-m", "syncd", "ctl", "-c", daemon.config, "status"]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"all jobs wait, because the job store cannot be written: {reason}" in ended.stdout
-    assert len(daemon.events("job.done")) == done
+    assert len(daemon.events("job.done")) == 10
 
     os.rename(aside, store)
     daemon.wait_for_counts(done=12)
-    assert daemon.client.status()["store_blocked"] is None
+    assert (daemon.client.status()["state"], daemon.client.status()["store_blocked"]) == ("running", None)
+    assert health(daemon) == (200, None)
     assert len(daemon.events("store.unblocked")) == 1
     before = receiver.chunk_requests()
     daemon.kill()

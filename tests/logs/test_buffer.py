@@ -22,8 +22,20 @@ def names(**query):
 def test_ring_buffer_full_keeps_latest_events():
     ring = RingBuffer(size=3)
     for number in range(5):
-        ring.add({"event": number})
+        ring.add({"event": number, "level": "info"})
     assert [event["event"] for event in ring.events()] == [2, 3, 4]
+
+
+def test_ring_buffer_keeps_warnings_in_order_among_many_events():
+    ring = RingBuffer(size=2, warnings=3)
+    for number in range(40_000):
+        level = {5: "warning", 7: "error", 39_998: "critical"}.get(number, "info")
+        ring.add({"event": number, "level": level})
+    assert [event["event"] for event in ring.events()] == [5, 7, 39_997, 39_998, 39_999]
+    ring.add({"event": "last", "level": "warning"})
+    assert [event["event"] for event in ring.events()] == [7, 39_997, 39_998, 39_999, "last"]
+    ring.clear()
+    assert ring.events() == []
 
 
 def test_recent_events_are_redacted_json_objects():

@@ -31,10 +31,22 @@ SHUTDOWN_TIMEOUT_SECONDS = 15.0
 """Longest wait for the daemon to end."""
 
 
+ALIASES = {"pause": "stop", "resume": "start", "log": "logs"}
+"""Other names of subcommands, which the help does not list."""
+
+
+class _AliasGroup(click.Group):
+    """A group that accepts :data:`ALIASES`."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, ALIASES.get(cmd_name, cmd_name))
+
+
 @click.group(
+    cls=_AliasGroup,
     epilog=examples(
         "syncd ctl status", "syncd ctl jobs --state failed", "syncd ctl show photos/cat.jpg", "syncd ctl retry --all"
-    )
+    ),
 )
 @config_option
 @click.option("--socket", metavar="PATH", help="The daemon's control socket. Default: that of the configuration.")

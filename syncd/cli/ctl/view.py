@@ -27,6 +27,7 @@ _COLOURS = {
     "waiting": "yellow",
     "offline": "red",
     "unauthorized": "red",
+    "blocked": "red",
     "failed": "red",
 }
 
@@ -70,8 +71,9 @@ def _folder(folder: FolderStatus) -> Iterator[str]:
 
 def _remote(remote: RemoteStatus, width: int) -> Iterator[str]:
     retry = remote["retry_in_seconds"]
-    soon = "" if retry is None else f", next try in {formatting.duration(retry)}"
-    yield f"  {clean(remote['name']):<{width}}  {_coloured(remote['state'])}{soon}  {clean(remote['url'])}"
+    soon = "" if retry is None else f", next try in {formatting.duration(retry)}" if retry >= 1 else ", trying now"
+    state = _coloured(remote["state"]) + ("" if remote["state"] == "online" else _since(remote))
+    yield f"  {clean(remote['name']):<{width}}  {state}{soon}  {clean(remote['url'])}"
     indent = " " * (width + 4)
     if remote["detail"]:
         yield indent + clean(remote["detail"])
@@ -79,6 +81,12 @@ def _remote(remote: RemoteStatus, width: int) -> Iterator[str]:
         yield indent + "the server rejected the token; replace it, then run: syncd ctl reload"
     elif remote["state"] == "offline":
         yield indent + "its files wait and are uploaded when the server is back"
+
+
+def _since(remote: RemoteStatus) -> str:
+    """Return how long the remote has been in its state; an older daemon does not say."""
+    since = remote.get("since")
+    return f" since {_local(since)[:16]}" if since else ""
 
 
 def _work(document: Status) -> Iterator[str]:
@@ -139,7 +147,8 @@ def _details(job: Job) -> Iterator[str]:
     if job["detail"]:
         yield clean(job["detail"])
     if job["due_in_seconds"] is not None and job["state"] == "waiting":
-        yield f"next try in {formatting.duration(max(0.0, job['due_in_seconds']))}"
+        due = job["due_in_seconds"]
+        yield f"next try in {formatting.duration(due)}" if due >= 1 else "next try now"
 
 
 def _size(job: Job) -> str:

@@ -92,7 +92,7 @@ class WatchModel:
 def state_line(name: str, document: Document) -> str:
     """Return the state of a folder or a remote as one line."""
     retry = document.get("retry_in_seconds")
-    soon = "" if retry is None else f", next try in {duration(retry)}"
+    soon = "" if retry is None else f", next try in {duration(retry)}" if retry >= 1 else ", trying now"
     detail = f": {clean(document['detail'])}" if document["detail"] else ""
     return f"{clean(name)} {clean(document['state'])}{soon}{detail}"
 

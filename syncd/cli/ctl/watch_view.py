@@ -23,6 +23,7 @@ COLOURS = {
     "failed": "red",
     "offline": "red",
     "unauthorized": "red",
+    "blocked": "red",
 }
 OTHER_COLOUR = "yellow"
 
