@@ -88,10 +88,11 @@ class DaemonControlService(api.ControlService):
         sent_of_running = sum(progress.sent for progress in runtime.scheduler.progress())
         pending = max(0, counts.pending_bytes - sent_of_running)
         rate = runtime.bandwidth_limiter.meter.rate()
+        moving = rate >= 1 and self._daemon.state == "running"  # the rate is an average, and outlasts a stop
         return {
             "jobs": {state.value: counts.jobs[state] for state in State},
             "bytes": {"pending": pending, "sent": runtime.bandwidth_limiter.meter.total, "per_second": round(rate, 1)},
-            "eta_seconds": round(pending / rate, 1) if rate >= 1 else None if pending else 0.0,
+            "eta_seconds": round(pending / rate, 1) if moving else None if pending else 0.0,
         }
 
     async def progress(self) -> event_schemas.Progress:

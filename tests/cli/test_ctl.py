@@ -68,6 +68,39 @@ def test_status_prints_folders_remotes_and_jobs(ctl):
     assert "stored" not in out
 
 
+BAD_FOLDER, BAD_REMOTE = {**STATUS["folders"][0]}, {**STATUS["remotes"][0]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "text"),
+    [
+        ({}, 0, "5 uploads to do"),
+        ({"jobs": {"queued": 0, "done": 9}}, 0, "everything is uploaded"),
+        ({"jobs": {"done": 9, "skipped": 2}}, 0, "everything is uploaded, except 2 skipped files"),
+        ({"jobs": {"done": 9, "failed": 1}}, 1, "1 failed upload"),
+        ({"state": "stopped"}, 1, "uploading is stopped"),
+        ({"folders": [{**BAD_FOLDER, "detail": "1 not readable"}]}, 1, "folder /srv/inbox: 1 not readable"),
+        ({"folders": [{**BAD_FOLDER, "state": "offline", "detail": "gone"}]}, 2, "folder /srv/inbox is missing"),
+        ({"remotes": [{**BAD_REMOTE, "state": "unauthorized"}]}, 2, "remote drive rejects the token"),
+        (
+            {"remotes": [{**BAD_REMOTE, "state": "offline", "credentials_problem": "no | file"}], "state": "stopping"},
+            2,
+            "remote drive is offline; remote drive: no | file; uploading is stopping",
+        ),
+        ({"state": "blocked", "store_blocked": "full"}, 2, "the job store cannot be written: full"),
+    ],
+)
+def test_status_first_line_and_check_name_problems(ctl, daemon, changes, code, text):
+    daemon.status_document = {**STATUS, **changes}
+    assert ctl("status").out.splitlines()[0] == (f"needs attention: {text}" if code else text)
+    result = ctl("status", "--check")
+    line, numbers = result.out.split(" | ")
+    words = text.replace("|", "/")
+    assert (result.code, line) == (code, f"SYNCD {('OK', 'WARNING', 'CRITICAL')[code]}: {words}")
+    assert f"done={daemon.status_document['jobs']['done']}" in numbers.split()
+    assert "pending=1048576B sent=73400320B\n" in numbers
+
+
 def test_status_daemon_of_other_version_advises_restart(ctl, daemon):
     other = "this command is syncd " + __version__ + "; restart the daemon to run the same version"
     assert f"\n  {other}\n" in ctl("status").out
@@ -178,7 +211,10 @@ def test_reload_invalid_config_prints_problems(ctl, daemon):
 def test_ctl_without_daemon_exits_three(syncd, tmp_path):
     result = syncd("ctl", "--socket", tmp_path / "none.sock", "status")
     assert result.code == 3
-    assert result.err == f"syncd: the daemon is not running (nobody listens at {tmp_path}/none.sock): syncd run\n"
+    reason = f"the daemon is not running (nobody listens at {tmp_path}/none.sock): syncd run"
+    assert result.err == f"syncd: {reason}\n"
+    result = syncd("ctl", "--socket", str(tmp_path / "none.sock"), "status", "--check")
+    assert (result.code, result.out) == (2, f"SYNCD CRITICAL: {reason}\n")
 
 
 @pytest.fixture

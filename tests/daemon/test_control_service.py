@@ -184,6 +184,17 @@ async def test_control_service_status_of_server_down(harness):
     assert status["eta_seconds"] is None
 
 
+async def test_control_service_paused_daemon_has_no_eta(harness, monkeypatch):
+    harness.settings["remotes"]["drive"]["url"] = "http://127.0.0.1:1"
+    await harness.start()
+    (harness.inbox / "a.jpg").write_bytes(random_bytes(100))
+    await harness.wait_for_counts(queued=1)
+    monkeypatch.setattr(harness.daemon.runtime.bandwidth_limiter.meter, "rate", lambda: 50.0)
+    assert (await harness.service.status())["eta_seconds"] == 2.0
+    await harness.daemon.pause(now=False)
+    assert (await harness.service.status())["eta_seconds"] is None
+
+
 async def test_control_service_chart_has_sent_bytes(harness):
     await harness.start()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(100_000))

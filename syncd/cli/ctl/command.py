@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from syncd.cli import formatting
-from syncd.cli.ctl import view
+from syncd.cli.ctl import attention, view
 from syncd.cli.daemon_client import DaemonClient, daemon_client, translate_errors
 from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import config_option, examples, json_option
@@ -76,10 +76,24 @@ def _daemon_command(name: str) -> Callable[[Callable[..., int | None]], click.Co
 
 @_daemon_command("status")
 @json_option
-def status(client: ControlClient, *, as_json: bool) -> None:
-    """Show the state of folders, remotes and jobs."""
+@click.option("--check", is_flag=True, help="Print one line for a monitoring program; exit with 0, 1, 2 or 3.")
+def status(client: DaemonClient, *, as_json: bool, check: bool) -> int:
+    """Show what needs attention, and the state of folders, remotes and jobs."""
+    if check:
+        return _check(client)
     document = client.status()
     _print(document, as_json=as_json, lines=view.status(document))
+    return ExitCode.OK
+
+
+def _check(client: DaemonClient) -> int:
+    try:
+        with translate_errors(client):
+            code, line = attention.check_line(client.status())
+    except CommandError as error:
+        code, line = attention.unreachable_line(str(error), running=error.code != ExitCode.NOT_RUNNING)
+    click.echo(line)
+    return code
 
 
 @_daemon_command("start")

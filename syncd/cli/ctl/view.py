@@ -11,6 +11,7 @@ import click
 
 from syncd import __version__
 from syncd.cli import formatting
+from syncd.cli.ctl import attention
 from syncd.cli.formatting import clean
 from syncd.control.client import RESTART_ADVICE
 from syncd.control.schemas import FolderStatus, Job, JobDetail, RemoteStatus, Status
@@ -33,7 +34,8 @@ _COLOURS = {
 
 
 def status(document: Status) -> Iterator[str]:
-    """Yield the state of the daemon, folders, remotes and jobs, and fixes of problems."""
+    """Yield what needs attention, the state of the daemon, folders, remotes and jobs, and fixes of problems."""
+    yield click.style(attention.headline(document), bold=True, fg="red" if attention.problems(document) else "green")
     up = formatting.duration(document["uptime_seconds"])
     yield f"syncd {clean(document['version'])}, {_coloured(document['state'])}, pid {document['pid']}, up {up}"
     if document["version"] != __version__:
