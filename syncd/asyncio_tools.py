@@ -63,7 +63,7 @@ def on_failure(failed: Callable[[BaseException], None]) -> Callable[[asyncio.Tas
 
 
 async def wait_for_event(event: asyncio.Event, seconds: float | None) -> None:
-    """Return when ``event`` is set, after ``seconds`` at the latest; None means that there is no limit."""
+    """Return when ``event`` is set, or after ``seconds``; None means no limit."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()

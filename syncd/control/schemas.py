@@ -92,10 +92,11 @@ class ByteCounts(TypedDict):
 
 
 class Status(TypedDict):
-    """The state of the daemon. ``state`` is ``running``, ``blocked``, ``stopped`` or ``stopping``.
+    """The state of the daemon.
 
-    ``jobs`` has the number of jobs in each state. ``dashboard`` is the address of the dashboard, or null;
-    ``store_blocked`` is the reason why the job store cannot be written, or null.
+    ``state`` is ``running``, ``blocked``, ``stopped`` or ``stopping``. ``jobs`` has the number of jobs in each state.
+    ``dashboard`` is the address of the dashboard, or null; ``store_blocked`` is the reason why the job store cannot be
+    written, or null.
     """
 
     version: str

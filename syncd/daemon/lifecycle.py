@@ -30,9 +30,10 @@ class Lifecycle(Protocol):
 
     @property
     def state(self) -> str:
-        """``running``, ``blocked``, ``stopped`` (uploading is paused) or ``stopping`` (the process is ending).
+        """The state of the daemon.
 
-        It is ``blocked`` while the job store cannot be written, for example because the disk is full.
+        ``running``; ``blocked`` while the job store cannot be written, for example because the disk is full;
+        ``stopped`` while uploading is paused; ``stopping`` while the process is ending.
         """
 
     @property

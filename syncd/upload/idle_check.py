@@ -1,4 +1,4 @@
-"""Checks a server to which no request was sent for some minutes, so that the state shown is true.
+"""Checks a server after some minutes without a request, so that its state is true.
 
 :mod:`~syncd.upload.worker` calls :meth:`IdleCheck.start_if_due` after each poll of the queue. The request is that of a
 probe: its failure opens the circuit breaker.
@@ -15,7 +15,10 @@ IDLE_SECONDS = 180.0, 300.0
 
 
 class IdleCheck:
-    """Checks one server when it is idle. ``random`` returns a number from 0 to 1; ``ended`` is called after a check."""
+    """Checks one server when it is idle.
+
+    ``random`` returns a number from 0 to 1. ``ended`` is called after each check.
+    """
 
     def __init__(self, endpoint: Endpoint, *, random: Callable[[], float], ended: Callable[[], None]) -> None:
         self._endpoint = endpoint
@@ -26,9 +29,9 @@ class IdleCheck:
         self._idle_seconds = self._draw()
 
     def start_if_due(self, delay: float | None) -> float | None:
-        """Start a check if it is due; return when to call again: after ``delay`` seconds, or earlier.
+        """Start a check if it is due; return the seconds until the next call.
 
-        None means that no later call is necessary, because the end of a request or of the check leads to one.
+        They are ``delay`` or less. None means that the end of a request or of the check leads to the next call.
         """
         endpoint = self._endpoint
         if endpoint.down or endpoint.limiter.in_flight or self._task is not None:

@@ -63,7 +63,7 @@ def _remote_problems(remote: RemoteStatus) -> Iterator[Problem]:
 
 
 def headline(document: Status) -> str:
-    """Return one line: the problems, or how much is left to upload."""
+    """Return one line: the problems, or the remaining work."""
     found = problems(document)
     return f"needs attention: {'; '.join(problem.text for problem in found)}" if found else _work(document)
 

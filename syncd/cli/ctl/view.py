@@ -34,7 +34,7 @@ _COLOURS = {
 
 
 def status(document: Status) -> Iterator[str]:
-    """Yield what needs attention, the state of the daemon, folders, remotes and jobs, and fixes of problems."""
+    """Yield what needs attention, then all states and the fixes of problems."""
     yield click.style(attention.headline(document), bold=True, fg="red" if attention.problems(document) else "green")
     up = formatting.duration(document["uptime_seconds"])
     yield f"syncd {clean(document['version'])}, {_coloured(document['state'])}, pid {document['pid']}, up {up}"
