@@ -76,7 +76,7 @@ BAD_FOLDER, BAD_REMOTE = {**STATUS["folders"][0]}, {**STATUS["remotes"][0]}
     [
         ({}, 0, "5 uploads to do"),
         ({"jobs": {"queued": 0, "done": 9}}, 0, "everything is uploaded"),
-        ({"jobs": {"done": 9, "skipped": 2}}, 0, "everything is uploaded, except 2 skipped files"),
+        ({"jobs": {"done": 9, "skipped": 2}}, 0, "everything is uploaded, except 2 skipped uploads"),
         ({"jobs": {"done": 9, "failed": 1}}, 1, "1 failed upload"),
         ({"state": "stopped"}, 1, "uploading is stopped"),
         ({"folders": [{**BAD_FOLDER, "detail": "1 not readable"}]}, 1, "folder /srv/inbox: 1 not readable"),

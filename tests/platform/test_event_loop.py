@@ -1,4 +1,6 @@
 import asyncio
+import importlib
+import sys
 
 import pytest
 
@@ -25,3 +27,11 @@ def test_run_passes_exception_on():
 
     with pytest.raises(KeyError, match="lost"):
         event_loop.run(fail())
+
+
+def test_run_without_uvloop_uses_asyncio(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "uvloop", None)
+        importlib.reload(event_loop)
+        assert event_loop.run(loop_module()).partition(".")[0] == "asyncio"
+    importlib.reload(event_loop)

@@ -73,7 +73,7 @@ def _work(document: Status) -> str:
     if left := sum(jobs.get(state, 0) for state in ("queued", "uploading", "waiting")):
         return f"{formatting.count(left, 'upload')} to do"
     skipped = jobs.get("skipped", 0)
-    return "everything is uploaded" + (f", except {formatting.count(skipped, 'skipped file')}" if skipped else "")
+    return "everything is uploaded" + (f", except {formatting.count(skipped, 'skipped upload')}" if skipped else "")
 
 
 def check_line(document: Status) -> tuple[Severity, str]:

@@ -106,7 +106,8 @@ function uploadStatus({ jobs, bytes, eta_seconds: eta, flights }) {
   }
   if (jobs.done) {
     const detail = `${pluralize(jobs.done, "upload")} confirmed by the server.`;
-    return { tone: "success", title: "Everything is uploaded", detail };
+    const title = jobs.skipped ? `Uploaded, except ${pluralize(jobs.skipped, "skipped upload")}` : "Everything is uploaded";
+    return { tone: "success", title, detail };
   }
   return {
     tone: "neutral",
