@@ -203,7 +203,7 @@ def test_store_disk_full_blocks_until_freed(daemon, receiver, small_disk):
     contents |= drop(daemon.inbox, names(100, "b"))
     wait_until_sync(lambda: daemon.events("store.blocked"), "it says that it is blocked")
     for _ in range(20):
-        assert daemon.client.status()["state"] == "running"
+        assert daemon.client.status()["state"] == "blocked"
     assert "full" in daemon.events("store.blocked")[0]["reason"]
     assert not daemon.events("store.unblocked")
     free()
