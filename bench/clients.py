@@ -132,6 +132,7 @@ def rclone(transfers: int) -> Client:
 
     def run(url: str, folder: Path) -> Run:
         options = ["--transfers", str(transfers), "--checkers", str(max(8, transfers)), "--s3-no-check-bucket"]
+        options += ["--s3-upload-cutoff", "4Gi", "--multi-thread-streams", "0"]  # the server takes whole objects only
         remote = f":s3,provider=Other,endpoint='{url}',access_key_id=bench,secret_access_key=bench:bucket/"
         return measured([peer("rclone"), "--config", os.devnull, "copy", str(folder), remote, *options])
 
