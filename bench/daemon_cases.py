@@ -151,7 +151,7 @@ def daemon_with_uploaded_files(count: int) -> Iterator[Daemon]:
 
 
 def response_during_rescan(*, quick: bool) -> dict[str, float]:
-    """Measure how long the daemon takes to answer during rescans: it can't while its loop is blocked."""
+    """Measure the daemon's response times during rescans: a blocked loop delays them."""
     count = 10_000 if quick else 100_000
     with daemon_with_uploaded_files(count) as running:
         client = ControlClient(running.config.parent / "state" / "control.sock")

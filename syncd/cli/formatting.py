@@ -33,6 +33,13 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
+def next_attempt(seconds: float | None) -> str:
+    """Return when a remote is tried again, as the end of a clause; empty for None."""
+    if seconds is None:
+        return ""
+    return f", next try in {duration(seconds)}" if seconds >= 1 else ", trying now"
+
+
 def count(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 file``, ``2 files``, ``1,000 files``."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

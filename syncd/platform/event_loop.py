@@ -1,4 +1,4 @@
-"""Runs a program's coroutine in uvloop's event loop, or in asyncio's where uvloop does not exist.
+"""Runs a coroutine in uvloop's event loop, or in asyncio's without uvloop.
 
 uvloop saves about a tenth of the CPU time of an upload.
 """

@@ -132,9 +132,9 @@ class Remote(Protocol):
     def session_without_request(
         self, content: Content, source: Source, session: Session | None, *, failures: int, look_up: bool = False
     ) -> Session | None:
-        """Return the session if the upload begins or resumes without a request; None if :meth:`begin` must be called.
+        """Return the session of an upload that begins or resumes without a request.
 
-        The parameters are those of :meth:`begin`.
+        None means that :meth:`begin` must be called. The parameters are the same.
         """
 
     async def begin(

@@ -78,8 +78,9 @@ def _work(document: Status) -> str:
 
 def check_line(document: Status) -> tuple[Severity, str]:
     """Return the exit code and the line of a monitoring plug-in."""
-    severity = max((problem.severity for problem in problems(document)), default=Severity.OK)
-    text = "; ".join(problem.text for problem in problems(document)) or _work(document)
+    found = problems(document)
+    severity = found[0].severity if found else Severity.OK
+    text = "; ".join(problem.text for problem in found) or _work(document)
     numbers = [f"{state}={number}" for state, number in document["jobs"].items()]
     numbers += [f"{name}={document['bytes'][name]}B" for name in ("pending", "sent")]
     return severity, f"SYNCD {severity.name}: {text.replace('|', '/')} | {' '.join(numbers)}"

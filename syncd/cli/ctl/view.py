@@ -72,8 +72,7 @@ def _folder(folder: FolderStatus) -> Iterator[str]:
 
 
 def _remote(remote: RemoteStatus, width: int) -> Iterator[str]:
-    retry = remote["retry_in_seconds"]
-    soon = "" if retry is None else f", next try in {formatting.duration(retry)}" if retry >= 1 else ", trying now"
+    soon = formatting.next_attempt(remote["retry_in_seconds"])
     state = _coloured(remote["state"]) + ("" if remote["state"] == "online" else _since(remote))
     yield f"  {clean(remote['name']):<{width}}  {state}{soon}  {clean(remote['url'])}"
     indent = " " * (width + 4)
@@ -86,7 +85,7 @@ def _remote(remote: RemoteStatus, width: int) -> Iterator[str]:
 
 
 def _since(remote: RemoteStatus) -> str:
-    """Return how long the remote has been in its state; an older daemon does not say."""
+    """Return since when the remote is in its state; an older daemon does not say."""
     since = remote.get("since")
     return f" since {_local(since)[:16]}" if since else ""
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from syncd.cli.formatting import clean, count, duration, size
+from syncd.cli.formatting import clean, count, duration, next_attempt, size
 
 Document = Mapping[str, Any]
 
@@ -91,8 +91,7 @@ class WatchModel:
 
 def state_line(name: str, document: Document) -> str:
     """Return the state of a folder or a remote as one line."""
-    retry = document.get("retry_in_seconds")
-    soon = "" if retry is None else f", next try in {duration(retry)}" if retry >= 1 else ", trying now"
+    soon = next_attempt(document.get("retry_in_seconds"))
     detail = f": {clean(document['detail'])}" if document["detail"] else ""
     return f"{clean(name)} {clean(document['state'])}{soon}{detail}"
 
