@@ -90,7 +90,8 @@ test-windows: $(READY) ## syncd on Windows' own Python, under wine (needs apt an
 lint: $(READY) ## ruff, mypy for Unix and for Windows, and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --config-file tests/windows/mypy.ini & windows=$$!; $(BIN)/mypy; unix=$$?; wait $$windows && exit $$unix
+	$(BIN)/mypy --config-file tests/windows/mypy.ini --cache-dir $(VENV)/mypy-windows & windows=$$!; \
+		$(BIN)/mypy --cache-dir $(VENV)/mypy-unix; unix=$$?; wait $$windows && exit $$unix
 	$(BIN)/lint-imports --no-cache
 
 format: $(READY) ## let ruff put the code in order
@@ -108,4 +109,4 @@ lock: ## write the locked dependencies anew (needs uv)
 		--no-emit-index-url --no-header --annotation-style line --quiet --output-file $(BENCH_LOCK)
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf $(VENV) .ruff_cache .pytest_cache .hypothesis dist build
