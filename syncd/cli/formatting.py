@@ -1,6 +1,8 @@
 """Formats sizes, durations, counts and texts of other programs for the terminal."""
 
-from syncd.core.text import terminal_safe
+from syncd.core.text import count, terminal_safe
+
+__all__ = ["clean", "count", "duration", "next_attempt", "size"]
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -38,8 +40,3 @@ def next_attempt(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return f", next try in {duration(seconds)}" if seconds >= 1 else ", trying now"
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun: ``1 file``, ``2 files``, ``1,000 files``."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

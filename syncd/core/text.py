@@ -1,4 +1,4 @@
-r"""Escapes texts for display, JSON and log lines.
+r"""Escapes texts for display, JSON and log lines, and writes a count with its noun.
 
 In memory a path is the result of ``os.fsdecode``: bytes that are not UTF-8 are lone surrogates, which no encoder
 accepts. Control characters could move the cursor of a terminal, and direction characters could reverse a line.
@@ -43,6 +43,11 @@ def escape_line_breaks(json_text: str) -> str:
 def escape_surrogates(text: str) -> str:
     r"""Return ``text`` with each byte that is not UTF-8 as ``\xff``; other characters stay."""
     return text if text.isascii() else _SURROGATE.sub(_short_escape, text)
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 file``, ``2 files``, ``1,000 files``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _short_escape(match: re.Match[str]) -> str:

@@ -14,6 +14,7 @@ from syncd.cli import formatting
 from syncd.cli.ctl import attention
 from syncd.cli.formatting import clean
 from syncd.control.client import RESTART_ADVICE
+from syncd.control.problems import problems
 from syncd.control.schemas import FolderStatus, Job, JobDetail, RemoteStatus, Status
 
 _COLOURS = {
@@ -35,7 +36,7 @@ _COLOURS = {
 
 def status(document: Status) -> Iterator[str]:
     """Yield what needs attention, then all states and the fixes of problems."""
-    yield click.style(attention.headline(document), bold=True, fg="red" if attention.problems(document) else "green")
+    yield click.style(attention.headline(document), bold=True, fg="red" if problems(document) else "green")
     up = formatting.duration(document["uptime_seconds"])
     yield f"syncd {clean(document['version'])}, {_coloured(document['state'])}, pid {document['pid']}, up {up}"
     if document["version"] != __version__:
