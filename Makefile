@@ -6,12 +6,17 @@ LOCK := requirements/dev.txt
 RUN_LOCK := requirements/run.txt
 MUTATION_LOCK := requirements/mutation.txt
 BENCH_LOCK := requirements/bench.txt
+DIST_LOCK := requirements/dist.txt
+DIST := dist
+DIST_TOOLS := build/dist-tools
+SBOM := build/sbom
+IN_SBOM := $(DIST_TOOLS)/bin/python -m pip --python $(SBOM)/bin/python install --quiet --disable-pip-version-check
 READY := $(VENV)/.ready
 UPLOAD_PACKAGES := core upload store remotes watch
 WORKERS ?= 4
 PARALLEL := --numprocesses $(WORKERS) # tests/parallel.py says what they keep apart
 
-.PHONY: help setup run check test coverage chaos faults soak mutants broken mutation bench bench-quick screenshots lint format lock clean dist deb test-systemd test-windows
+.PHONY: help setup run check test coverage chaos faults soak mutants broken mutation bench bench-quick screenshots lint format lock clean dist dist-check deb test-systemd test-windows
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -73,10 +78,34 @@ build/bench/peers/.ready: $(BENCH_LOCK)
 screenshots: $(READY) ## make the pictures of the dashboard in docs/images anew (needs Chromium)
 	$(BIN)/python -m tests.browser.screenshots docs/images
 
-dist: $(READY) ## the wheel and the sdist, in dist/
-	rm -rf dist build/share
+dist: $(READY) $(SBOM)/.ready ## the wheel, the sdist and an SBOM (CycloneDX), in dist/
+	rm -rf $(DIST) build/share
 	$(BIN)/python packaging/share.py build/share
-	$(BIN)/python -m hatchling build --directory dist
+	$(BIN)/python -m hatchling build --directory $(DIST)
+	$(IN_SBOM) --no-deps --force-reinstall $(DIST)/syncd-*.whl
+	version=$$($(SBOM)/bin/syncd --version | cut -d' ' -f2); \
+		sed "s/^dynamic = .*/version = \"$$version\"/" pyproject.toml > $(SBOM)/pyproject.toml && \
+		$(DIST_TOOLS)/bin/cyclonedx-py environment --pyproject $(SBOM)/pyproject.toml --output-reproducible \
+		--output-file $(DIST)/syncd-$$version.cdx.json $(SBOM)/bin/python
+
+dist-check: dist ## check what `make dist` made: metadata, description, contents of the wheel
+	$(DIST_TOOLS)/bin/validate-pyproject pyproject.toml
+	$(DIST_TOOLS)/bin/twine check --strict $(DIST)/syncd-*.whl $(DIST)/syncd-*.tar.gz
+	$(DIST_TOOLS)/bin/check-wheel-contents $(DIST)/syncd-*.whl
+	$(DIST_TOOLS)/bin/pyroma --min 10 .
+
+$(DIST_TOOLS)/.ready: $(DIST_LOCK)
+	rm -rf $(DIST_TOOLS)
+	$(PYTHON) -m venv $(DIST_TOOLS)
+	$(DIST_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(DIST_LOCK)
+	@touch $@
+
+# The libraries that the Debian package and the container contain, so that the SBOM has their licences and dependencies.
+$(SBOM)/.ready: $(RUN_LOCK) $(DIST_TOOLS)/.ready
+	rm -rf $(SBOM)
+	$(PYTHON) -m venv --without-pip $(SBOM)
+	$(IN_SBOM) --require-hashes --requirement $(RUN_LOCK)
+	@touch $@
 
 deb: dist ## a Debian package, in dist/
 	packaging/debian/build.sh "$(BIN)/python -m pip"
@@ -105,6 +134,8 @@ lock: ## write the locked dependencies anew (needs uv)
 		--no-emit-index-url --no-header --annotation-style line --quiet --output-file $(RUN_LOCK)
 	uv pip compile --group mutation --constraint $(LOCK) --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --annotation-style line --quiet --output-file $(MUTATION_LOCK)
+	uv pip compile --group dist --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --annotation-style line --quiet --output-file $(DIST_LOCK)
 	uv pip compile --group bench --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --annotation-style line --quiet --output-file $(BENCH_LOCK)
 
