@@ -12,6 +12,12 @@ def now() -> datetime:
     return at(datetime.now(UTC))
 
 
+def minute(moment: datetime, today: datetime | None = None) -> str:
+    """Return a time for people, to the minute: ``07:00`` today, otherwise with the date."""
+    local = at(moment)
+    return f"{local:%H:%M}" if local.date() == at(today or now()).date() else f"{local:%Y-%m-%d %H:%M}"
+
+
 def at(moment: datetime) -> datetime:
     """Convert an aware datetime to local time."""
     _reread_time_zone()  # takes microseconds: the C library reads the zone again only if TZ or /etc/localtime changed

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
 
@@ -118,9 +119,9 @@ class ControlClient:
         """Resume uploading."""
         self._call(routes.START)
 
-    def stop(self, *, now: bool = False) -> None:
-        """Pause uploading; with ``now`` interrupt the chunks in flight."""
-        self._call(routes.STOP, now=now)
+    def stop(self, *, now: bool = False, until: datetime | None = None) -> None:
+        """Pause uploading, at the longest until ``until``; with ``now`` interrupt the chunks in flight."""
+        self._call(routes.STOP, now=now, until=until)
 
     def rescan(self, path: str | None = None) -> None:
         """Start a scan of the folder that contains ``path``, or of all folders."""

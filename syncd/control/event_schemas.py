@@ -16,11 +16,12 @@ EVENT_KINDS = ("daemon", "folder", "remote", "job", "progress", "log")
 class DaemonEvent(TypedDict):
     """The event ``daemon``: the state of the daemon changed.
 
-    ``state`` and ``store_blocked`` are as in the status. ``folders`` has the paths of all folders, ``remotes`` the
-    names of all remotes.
+    ``state``, ``stopped_until`` and ``store_blocked`` are as in the status. ``folders`` has the paths of all folders,
+    ``remotes`` the names of all remotes.
     """
 
     state: str
+    stopped_until: str | None
     store_blocked: str | None
     folders: list[str]
     remotes: list[str]

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
@@ -94,8 +95,8 @@ async def _start(service: ControlService) -> schemas.Empty:
 
 
 @json_handler(routes.STOP)
-async def _stop(service: ControlService, now: bool) -> schemas.Empty:
-    await service.stop(now=now)
+async def _stop(service: ControlService, now: bool, until: datetime | None) -> schemas.Empty:
+    await service.stop(now=now, until=until)
     return {}
 
 

@@ -7,6 +7,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from syncd.control import job_targets
@@ -129,6 +130,33 @@ class Flag(Parameter):
         if not isinstance(given, bool):
             raise InvalidRequestError(f"{self.name} must be true or false")
         return given
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Instant(Parameter):
+    """A time with a zone, in ISO 8601; the value is an aware datetime, or None for null."""
+
+    @property
+    def type_schema(self) -> Json:
+        return {"type": ["string", "null"], "format": "date-time"}
+
+    @property
+    def example(self) -> str:
+        return '"2026-11-30T07:00:00+00:00"'
+
+    def parse(self, given: object) -> datetime | None:
+        if given is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(str(given))
+            if moment.tzinfo is not None:
+                return moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        raise InvalidRequestError(f"{self.name} must be a time with a zone, such as 2026-11-30T07:00:00+00:00")
+
+    def encode(self, value: datetime) -> str:
+        return value.isoformat()
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

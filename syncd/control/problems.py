@@ -5,8 +5,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
 
+from syncd import localtime
 from syncd.control.schemas import FolderStatus, RemoteStatus, Status
 from syncd.core.text import count, terminal_safe
 
@@ -39,6 +41,16 @@ def problems(document: Status) -> list[Problem]:
     return sorted(_problems(document), key=lambda problem: -problem.severity)
 
 
+def stopped_until(instant: str | None, today: datetime | None = None) -> str:
+    """Return `` until 07:00`` for the field ``stopped_until``; empty if the user ends the pause."""
+    if not instant:
+        return ""
+    try:
+        return f" until {localtime.minute(datetime.fromisoformat(instant), today)}"
+    except (ValueError, OverflowError):
+        return f" until {terminal_safe(instant)}"
+
+
 def _problems(document: Status) -> Iterator[Problem]:
     if blocked := document.get("store_blocked"):  # older daemons omit the field
         text = f"the job store cannot be written: {terminal_safe(blocked)}"
@@ -50,7 +62,9 @@ def _problems(document: Status) -> Iterator[Problem]:
     if failed := document["jobs"].get("failed"):
         yield Problem("failed", Severity.WARNING, count(failed, "failed upload"))
     if document["state"] in ("stopped", "stopping"):
-        yield Problem("state", Severity.WARNING, f"uploading is {document['state']}")
+        yield Problem(
+            "state", Severity.WARNING, f"uploading is {document['state']}{stopped_until(document.get('stopped_until'))}"
+        )
 
 
 def _folder_problems(folder: FolderStatus) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from syncd.control.params import (
     Choice,
     FileUri,
     Flag,
+    Instant,
     JobId,
     Limit,
     Number,
@@ -242,8 +243,8 @@ STOP = Route(
     path="/v1/stop",
     response=schemas.Empty,
     summary="Pause uploading",
-    answer="`{}`. Pauses uploading.",
-    body=(Flag(name="now"),),
+    answer="`{}`. Pauses uploading, until the time `until` if that is given. `now` aborts the chunks in flight.",
+    body=(Flag(name="now"), Instant(name="until", description="When uploading resumes.")),
 )
 RESCAN = Route(
     method="POST",

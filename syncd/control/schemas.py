@@ -95,12 +95,13 @@ class Status(TypedDict):
     """The state of the daemon.
 
     ``state`` is ``running``, ``blocked``, ``stopped`` or ``stopping``. ``jobs`` has the number of jobs in each state.
-    ``dashboard`` is the address of the dashboard, or null; ``store_blocked`` is the reason why the job store cannot be
-    written, or null.
+    ``stopped_until`` is when uploading resumes after a stop, in ISO 8601, or null. ``dashboard`` is the address of the
+    dashboard, or null; ``store_blocked`` is the reason why the job store cannot be written, or null.
     """
 
     version: str
     state: str
+    stopped_until: str | None
     store_blocked: str | None
     pid: int
     uptime_seconds: float

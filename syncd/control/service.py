@@ -6,6 +6,7 @@ implements it. The documents that it returns are in :mod:`syncd.control.schemas`
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from syncd.control.job_targets import Target
@@ -202,10 +203,11 @@ class ControlService(Protocol):
     async def start(self) -> None:
         """Resume uploading. The choice survives a restart."""
 
-    async def stop(self, *, now: bool) -> None:
+    async def stop(self, *, now: bool, until: datetime | None = None) -> None:
         """Pause uploading after the chunks in flight, or interrupt them with ``now``.
 
-        Watching continues.
+        Watching continues. With ``until``, uploading resumes at that time. Raises :class:`InvalidRequestError` if that
+        has passed.
         """
 
     async def rescan(self, path: str | None) -> None:

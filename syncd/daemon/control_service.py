@@ -6,6 +6,7 @@
 import asyncio
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TypedDict
 
 from syncd import __version__, logs
@@ -73,6 +74,7 @@ class DaemonControlService(api.ControlService):
         return {
             "version": __version__,
             "state": daemon.state,
+            "stopped_until": serializers.instant(daemon.paused_until),
             "store_blocked": daemon.runtime.store.blocked,
             "pid": os.getpid(),
             "uptime_seconds": round(daemon.uptime, 3),
@@ -106,6 +108,7 @@ class DaemonControlService(api.ControlService):
         config = self._daemon.runtime.config
         return {
             "state": self._daemon.state,
+            "stopped_until": serializers.instant(self._daemon.paused_until),
             "store_blocked": self._daemon.runtime.store.blocked,
             "folders": [printable(folder.path) for folder in config.folders],
             "remotes": list(config.remotes),
@@ -156,9 +159,11 @@ class DaemonControlService(api.ControlService):
         """Resume uploading."""
         await self._daemon.resume()
 
-    async def stop(self, *, now: bool) -> None:
-        """Pause uploading."""
-        await self._daemon.pause(now=now)
+    async def stop(self, *, now: bool, until: datetime | None = None) -> None:
+        """Pause uploading, at the longest until ``until``."""
+        if until is not None and until <= datetime.now(UTC):
+            raise api.InvalidRequestError("until must be in the future")
+        await self._daemon.pause(now=now, until=until)
 
     async def rescan(self, path: str | None) -> None:
         """Start a scan of the folder that contains ``path``, or of all folders."""

@@ -9,11 +9,12 @@ import contextlib
 import os
 import time
 from collections.abc import Coroutine
+from datetime import datetime
 from typing import Any
 
 import structlog
 
-from syncd import __version__
+from syncd import __version__, localtime
 from syncd.asyncio_tools import background_task, run_until
 from syncd.config.load import Loaded
 from syncd.control.events import Hub
@@ -25,8 +26,9 @@ from syncd.daemon.credential_renewal import CredentialRenewal
 from syncd.daemon.lifecycle import Lifecycle
 from syncd.daemon.listeners import listening
 from syncd.daemon.local_files import LocalFiles, open_files
+from syncd.daemon.pause import Pause
 from syncd.daemon.reload import Reload, configure_logging, load_again
-from syncd.daemon.runtime import PAUSED_SETTING, Runtime, open_runtime
+from syncd.daemon.runtime import Runtime, open_runtime
 from syncd.dashboard.server import DashboardServer
 from syncd.platform import signals
 from syncd.platform.systemd import notify
@@ -57,6 +59,7 @@ class Daemon(Lifecycle):
         self.after_upload: AfterUploadTask
         self.renewal: CredentialRenewal
         self.files: LocalFiles
+        self._pause: Pause
         self._reload: Reload
 
     async def run(self) -> None:
@@ -77,6 +80,8 @@ class Daemon(Lifecycle):
     async def _run_tasks(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self.after_upload = AfterUploadTask(runtime, paused=lambda: self.paused or self.shutdown_requested.is_set())
+        self._pause = Pause(runtime, self.after_upload)
+        await self._pause.restore()
         self.renewal = CredentialRenewal(runtime, lock=self._reload_lock, suspended=self.after_upload.suspended)
         self._reload = Reload(runtime, self.after_upload, self.renewal)
         await self.after_upload.recover()
@@ -85,6 +90,7 @@ class Daemon(Lifecycle):
             open_files(runtime) as self.files,
             listening(self),
             self._task(self.after_upload.run()),
+            self._task(self._pause.run()),
             self._task(CancelledContents(runtime).run()),
             self._task(self._heartbeat()),
         ):
@@ -121,6 +127,11 @@ class Daemon(Lifecycle):
     def paused(self) -> bool:
         """True after ``syncd ctl stop``."""
         return self.runtime.scheduler.paused
+
+    @property
+    def paused_until(self) -> datetime | None:
+        """The value of :attr:`syncd.daemon.lifecycle.Lifecycle.paused_until`."""
+        return self._pause.until
 
     @property
     def state(self) -> str:
@@ -161,17 +172,11 @@ class Daemon(Lifecycle):
 
     async def resume(self) -> None:
         """Resume uploading, and store that choice."""
-        await self.runtime.store.set_setting(PAUSED_SETTING, "no")
-        self.runtime.scheduler.resume()
-        self.after_upload.wake()
-        log.info("daemon.resumed")
+        await self._pause.end()
 
-    async def pause(self, *, now: bool) -> None:
+    async def pause(self, *, now: bool, until: datetime | None = None) -> None:
         """Pause uploading and the removal of uploaded files, and store that choice."""
-        await self.runtime.store.set_setting(PAUSED_SETTING, "yes")
-        async with self.after_upload.suspended():
-            await self.runtime.scheduler.pause(now=now)
-        log.info("daemon.paused", now=now)
+        await self._pause.begin(now=now, until=until)
 
     async def limit(self, wanted: Limits) -> None:
         """Apply these limits until the next reload; the configuration file does not change."""
@@ -213,7 +218,8 @@ class Daemon(Lifecycle):
         """Return one line about the current work, for ``systemctl status``."""
         runtime = self.runtime
         active = len(runtime.scheduler.progress())
-        doing = "stopped by syncd ctl stop" if self.paused else f"uploading {active}" if active else "idle"
+        until = "" if self.paused_until is None else f" until {localtime.at(self.paused_until):%Y-%m-%d %H:%M}"
+        doing = f"stopped by syncd ctl stop{until}" if self.paused else f"uploading {active}" if active else "idle"
         if runtime.store.blocked:
             doing = f"blocked: {runtime.store.blocked}"
         workers = runtime.scheduler.workers.values()

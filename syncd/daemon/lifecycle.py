@@ -4,6 +4,7 @@ They depend on this protocol and not on the daemon's module, so imports go one w
 """
 
 import asyncio
+from datetime import datetime
 from typing import Protocol
 
 from syncd.config.load import Loaded
@@ -40,8 +41,15 @@ class Lifecycle(Protocol):
     def uptime(self) -> float:
         """Seconds since the start."""
 
-    async def pause(self, *, now: bool) -> None:
-        """Pause uploading, also after a restart; ``now`` interrupts the requests in flight."""
+    @property
+    def paused_until(self) -> datetime | None:
+        """When uploading resumes without a command; None if it is not paused, or until the user resumes it."""
+
+    async def pause(self, *, now: bool, until: datetime | None = None) -> None:
+        """Pause uploading, also after a restart, at the longest until ``until``.
+
+        ``now`` interrupts the requests in flight.
+        """
 
     async def resume(self) -> None:
         """Resume uploading, also after a restart."""

@@ -40,7 +40,10 @@ from syncd.upload.worker import RemoteWorker
 log = structlog.get_logger()
 
 PAUSED_SETTING = "stopped"
-"""The key in the store that keeps ``syncd ctl stop`` across restarts; the value is yes or no."""
+"""The key in the store that keeps ``syncd ctl stop`` across restarts.
+
+The value is :data:`RESUMED`, ``yes``, or the time at which :mod:`~syncd.daemon.pause` resumes, in ISO 8601."""
+RESUMED = "no"
 SESSION_MAX_AGE_SECONDS = 30 * 86_400.0
 """Unfinished upload sessions older than this are dropped; no server keeps a session that long."""
 _CLAIMABLE = (State.QUEUED, State.WAITING)
@@ -161,7 +164,7 @@ async def open_runtime(
         runtime = Runtime(config, store, failed=failed)
         await store.recover(runtime.owner)
         await store.expire_sessions(time.time() - SESSION_MAX_AGE_SECONDS)
-        runtime.scheduler.paused = restore_paused and await store.get_setting(PAUSED_SETTING) == "yes"
+        runtime.scheduler.paused = restore_paused and await store.get_setting(PAUSED_SETTING) not in (None, RESUMED)
         try:
             runtime.scheduler.start()
             for name, settings in config.remotes.items():

@@ -191,5 +191,10 @@ def _reject_constant(_: str) -> NoReturn:
     raise ValueError("NaN and infinity are not allowed")
 
 
+def instant(moment: datetime | None) -> str | None:
+    """Return an aware time in UTC, to the second."""
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds")
+
+
 def _iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

@@ -30,6 +30,7 @@ STATUS = {
     "version": "1.0.0",
     "state": "running",
     "pid": 4711,
+    "stopped_until": None,
     "store_blocked": None,
     "uptime_seconds": 12.5,
     "folders": [
@@ -115,8 +116,8 @@ class FakeDaemon:
     async def start(self):
         self.asked.append("start")
 
-    async def stop(self, *, now):
-        self.asked.append(("stop", now))
+    async def stop(self, *, now, until=None):
+        self.asked.append(("stop", now) if until is None else ("stop", now, until))
 
     async def rescan(self, path):
         self.asked.append(("rescan", path))

@@ -2,6 +2,7 @@
 
 import io
 import os
+from datetime import datetime, timedelta, timezone
 
 import aiohttp
 import pytest
@@ -52,6 +53,14 @@ async def test_rescan_with_null_path_scans_all(http, daemon):
 async def test_stop_passes_now(ask, daemon, now):
     await ask("stop", now=now)
     assert daemon.asked == [("stop", now)]
+
+
+async def test_stop_passes_end(ask, http, daemon):
+    end = datetime(2026, 11, 30, 7, tzinfo=timezone(timedelta(hours=2)))
+    await ask("stop", now=True, until=end)
+    async with http.post("/v1/stop", json={"until": None}) as answer:
+        assert answer.status == 200
+    assert daemon.asked == [("stop", True, end), ("stop", False)]
 
 
 async def test_jobs_passes_all_parameters(ask, daemon):
@@ -112,6 +121,10 @@ async def test_internal_error_hides_exception_text(ask):
         ("POST", "/v1/start", b"[" * 100_000, 400),
         ("POST", "/v1/stop", b'{"later": true}', 400),
         ("POST", "/v1/stop", b'{"now": 1}', 400),
+        ("POST", "/v1/stop", b'{"until": "07:00"}', 400),
+        ("POST", "/v1/stop", b'{"until": "2026-11-30T07:00:00"}', 400),
+        ("POST", "/v1/stop", b'{"until": "0001-01-01T00:00:00+10:00"}', 400),
+        ("POST", "/v1/stop", b'{"until": 17}', 400),
         ("POST", "/v1/rescan", b'{"path": 17}', 400),
         ("POST", "/v1/rescan", b'{"path": "17"}', 400),
         ("POST", "/v1/rescan", b'{"path": "/srv"}', 400),

@@ -64,6 +64,7 @@ async def test_publisher_new_listener_gets_full_state(harness, listen):
     for recorder in (first, second):
         assert recorder.of("daemon")[-1] == {
             "state": "running",
+            "stopped_until": None,
             "store_blocked": None,
             "folders": [str(harness.inbox)],
             "remotes": ["ascii", "drive"],

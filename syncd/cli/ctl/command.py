@@ -13,8 +13,9 @@ from typing import Any
 
 import click
 
+from syncd import localtime
 from syncd.cli import formatting
-from syncd.cli.ctl import attention, view
+from syncd.cli.ctl import attention, pause_end, view
 from syncd.cli.daemon_client import DaemonClient, daemon_client, translate_errors
 from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import config_option, examples, json_option
@@ -105,13 +106,24 @@ def start(client: ControlClient) -> None:
 
 @_daemon_command("stop")
 @click.option("--now", is_flag=True, help="Abort the chunks being sent; they are sent again later.")
-def stop(client: ControlClient, *, now: bool) -> None:
-    """Stop uploading until `start`.
+@click.option("--for", "duration", metavar="TIME", help="Resume after this time, such as 2h.")
+@click.option("--until", "clock_time", metavar="TIME", help="Resume at this local time, such as 07:00.")
+def stop(client: ControlClient, *, now: bool, duration: str | None, clock_time: str | None) -> None:
+    """Stop uploading until `start`, or for a time.
 
     The daemon still watches the folders and queues files.
     """
-    client.stop(now=now)
-    click.echo("stopped; new files are queued; resume with: syncd ctl start")
+    if duration is not None and clock_time is not None:
+        raise click.UsageError("--for cannot be combined with --until")
+    started = localtime.now()
+    until = None
+    if duration is not None:
+        until = pause_end.after(duration, started)
+    elif clock_time is not None:
+        until = pause_end.next_occurrence(clock_time, started)
+    client.stop(now=now, until=until)
+    end = "" if until is None else f" until {localtime.minute(until, started)}"
+    click.echo(f"stopped{end}; new files are queued; resume{' earlier' if end else ''} with: syncd ctl start")
 
 
 @_daemon_command("rescan")

@@ -14,7 +14,7 @@ from syncd.cli import formatting
 from syncd.cli.ctl import attention
 from syncd.cli.formatting import clean
 from syncd.control.client import RESTART_ADVICE
-from syncd.control.problems import problems
+from syncd.control.problems import problems, stopped_until
 from syncd.control.schemas import FolderStatus, Job, JobDetail, RemoteStatus, Status
 
 _COLOURS = {
@@ -42,7 +42,8 @@ def status(document: Status) -> Iterator[str]:
     if document["version"] != __version__:
         yield f"  {RESTART_ADVICE}"
     if document["state"] == "stopped":
-        yield "  uploading is stopped; resume with: syncd ctl start"
+        until = stopped_until(document.get("stopped_until"))  # older daemons omit the field
+        yield f"  uploading is stopped{until}; resume with: syncd ctl start"
     if blocked := document.get("store_blocked"):  # older daemons omit the field
         yield f"  all jobs wait, because the job store cannot be written: {clean(blocked)}"
     yield ""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from syncd.cli.formatting import clean, count, duration, next_attempt, size
+from syncd.control.problems import stopped_until
 
 Document = Mapping[str, Any]
 
@@ -20,6 +21,7 @@ class WatchModel:
 
     def __init__(self) -> None:
         self.state = ""
+        self.stopped_until: str | None = None
         self.folders: dict[str, Document] = {}
         self.remotes: dict[str, Document] = {}
         self.failures: deque[Document] = deque(maxlen=MAX_FAILURES)
@@ -51,9 +53,10 @@ class WatchModel:
         for known, names in (self.folders, document["folders"]), (self.remotes, document["remotes"]):
             for gone in known.keys() - set(names):
                 del known[gone]
-        if self.state != document["state"]:
-            self.state = document["state"]
-            yield f"syncd is {clean(self.state)}"
+        until = document.get("stopped_until")
+        if (self.state, self.stopped_until) != (document["state"], until):
+            self.state, self.stopped_until = document["state"], until
+            yield f"syncd is {clean(self.state)}{stopped_until(until)}"
 
     def _update(self, known: dict[str, Document], name: str, document: Document) -> Iterator[str]:
         before = known.get(name)

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from syncd.cli.ctl.watch_model import Document, WatchModel, state_line
 from syncd.cli.formatting import clean, size
+from syncd.control.problems import stopped_until
 
 MIN_BAR_TERMINAL_COLUMNS = 60
 """Terminal width from which each upload has a bar."""
@@ -53,7 +54,7 @@ def _head(model: WatchModel, problem: str) -> RenderableType:
         return line.append(problem, style="red")
     line.append(model.state or "…", style=COLOURS.get(model.state, OTHER_COLOUR))
     if model.state == "stopped":
-        line.append("  resume: syncd ctl start", style="not bold")
+        line.append(f"{stopped_until(model.stopped_until)}  resume: syncd ctl start", style="not bold")
     return line.append("  q: quit", style="not bold dim")
 
 

@@ -4,7 +4,7 @@
  * A tone is the colour of a status: "success", "active", "neutral", "warning" or "error".
  */
 
-import { formatDuration, formatRate, formatSize, joinNames, pluralize, toSentence } from "./ui/format.js";
+import { formatDayAndTime, formatDuration, formatRate, formatSize, joinNames, pluralize, toSentence } from "./ui/format.js";
 
 /** Return the status of the whole daemon: {tone, title, detail}. The most severe problem comes first. */
 export function overallStatus(state) {
@@ -38,7 +38,8 @@ function daemonStatus({ daemon, progress: { jobs, bytes } }) {
     const pending = pendingCount(jobs);
     const size = formatSize(bytes.pending);
     const backlog = pending ? `${pluralize(pending, "upload")} pending (${size}).` : "No uploads are pending.";
-    return { tone: "neutral", title: "Uploads paused", detail: `${backlog} New files are still detected.` };
+    const until = daemon.stopped_until ? ` until ${formatDayAndTime(daemon.stopped_until)}` : "";
+    return { tone: "neutral", title: `Uploads paused${until}`, detail: `${backlog} New files are still detected.` };
   }
   if (daemon.store_blocked) {
     return {

@@ -55,6 +55,13 @@ export function formatTimestamp(timestamp, now = new Date()) {
   return DAY_MONTH_YEAR.format(date);
 }
 
+/** Format a timestamp of these days: "14:02" (today), "3 Nov 14:02". */
+export function formatDayAndTime(timestamp, now = new Date()) {
+  const date = new Date(timestamp);
+  const day = date.toDateString() === now.toDateString() ? "" : `${DAY_MONTH.format(date)} `;
+  return day + HOUR_MINUTE.format(date);
+}
+
 /** Format a timestamp with weekday, date and seconds, for tooltips. */
 export const formatFullTimestamp = timestamp => FULL_DATE_TIME.format(new Date(timestamp));
 
