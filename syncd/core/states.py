@@ -58,6 +58,10 @@ class Cause(StrEnum):
 
 IN_USE = "open for writing by another program"
 """The detail of a job that waits for its file to be closed. The watch then queues the job again."""
+FOLDER_MISSING = "its folder is missing or unreadable"
+"""The detail of a job that waits for its folder. The watch queues the job again when it finds the file."""
+WAITS_FOR_WATCH = (IN_USE, FOLDER_MISSING)
+"""The details of the waiting jobs that the watch queues again when it reports their files."""
 
 
 class InvalidTransitionError(Exception):

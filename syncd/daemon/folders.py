@@ -119,12 +119,13 @@ class Folders:
         """Return the present rules of a folder; the defaults if it is no longer watched."""
         watch, settings = self.watches.get(folder), self.settings.get(folder)
         if watch is None or settings is None:
-            return FolderPolicy()
+            return FolderPolicy(is_present=partial(os.path.isdir, folder))
         return FolderPolicy(
             other_remotes=len(settings.remotes) - 1,
             settle_seconds=settings.settle,
             follow_symlinks=settings.follow_symlinks,
             unfit=partial(unfit, max_size=settings.max_size),
             selects=watch.matches,
+            is_present=watch.is_present,
             recheck=partial(self.recheck, folder),
         )

@@ -12,7 +12,7 @@ import structlog
 from syncd.asyncio_tools import background_task, cancel_and_wait
 from syncd.config.model import Config
 from syncd.core.progress import FileProgress, WorkProgress
-from syncd.core.states import IN_USE, Cause, Outcome, State
+from syncd.core.states import WAITS_FOR_WATCH, Cause, Outcome, State
 from syncd.core.text import printable
 from syncd.daemon.after_upload import AfterUploadTask
 from syncd.daemon.runtime import ListenerOrder, Runtime, open_runtime
@@ -110,7 +110,7 @@ class _Pass:
             self._finished[change.after] += 1
         if change.cause is Cause.DEFERRED:
             self._deferred[change.job_id] += 1
-        attempts_used_up = self._deferred[change.job_id] >= MAX_ATTEMPTS or change.detail == IN_USE
+        attempts_used_up = self._deferred[change.job_id] >= MAX_ATTEMPTS or change.detail in WAITS_FOR_WATCH
         given_up = change.after is State.WAITING and attempts_used_up
         left = self._left[change.remote]
         left.add(change.job_id) if given_up else left.discard(change.job_id)

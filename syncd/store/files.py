@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from syncd.core.model import Fingerprint, FoundFile
-from syncd.core.states import IN_USE, Cause, State
+from syncd.core.states import WAITS_FOR_WATCH, Cause, State
 from syncd.store.file_rows import FIRST_VERSION, files_at, insert_files
 from syncd.store.job_rows import as_parameter, batched, fingerprint_of, listed, load_all
 from syncd.store.records import LARGE_FILE_BYTES
@@ -193,8 +193,8 @@ def _transition_for(
         return None
     if job.remote_id not in wanted_remotes:
         return (Cause.GONE, FOLDER_REASSIGNED) if job.state in _OPEN else None
-    if unfit is None and job.state is State.WAITING and job.detail == IN_USE:
-        return Cause.CHANGED, None  # a file is only reported when it is not open for writing
+    if unfit is None and job.state is State.WAITING and job.detail in WAITS_FOR_WATCH:
+        return Cause.CHANGED, None  # a reported file is present, and not open for writing
     changed = job.version != job.file_version
     was_skipped = job.state is State.SKIPPED and job.cause in _REVIVABLE
     if unfit is None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from syncd.core.states import IN_USE, Cause, State
+from syncd.core.states import WAITS_FOR_WATCH, Cause, State
 
 Stamp = tuple[int, int, int]
 
@@ -26,7 +26,7 @@ FROM (
         CASE WHEN state = '{State.UPLOADING}' OR (
           jobs.version = files.version
           AND NOT (state = '{State.SKIPPED}' AND cause IN ('{Cause.UNFIT}', '{Cause.GONE}'))
-          AND NOT (state = '{State.WAITING}' AND detail IS :in_use)
+          AND NOT (state = '{State.WAITING}' AND detail IN (SELECT value FROM json_each(:waits_for_watch)))
         ) THEN 1 ELSE -1000 END
       WHEN state IN ('{State.QUEUED}', '{State.WAITING}', '{State.FAILED}') THEN -1000
       ELSE 0
@@ -48,7 +48,7 @@ def recorded_page(
     parameters = {
         "remotes": len(set(remote_ids)),
         "remote_ids": json.dumps(list(remote_ids)),
-        "in_use": IN_USE,
+        "waits_for_watch": json.dumps(WAITS_FOR_WATCH),
         "folder": os.fsencode(folder),
         "after": after,
         "limit": limit,

@@ -21,6 +21,8 @@ class FolderPolicy:
     """Returns the reason why a file of this size in bytes must not be uploaded, or None."""
     selects: Callable[[str], bool] = lambda _path: True
     """Returns whether the folder's patterns select this path."""
+    is_present: Callable[[], bool] = lambda: True
+    """Returns whether the folder is the one in which its files were found; blocks."""
     recheck: Callable[[str], None] = lambda _path: None
     """Asks the watch to check this path again, because the file differs from the store's record."""
 

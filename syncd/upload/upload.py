@@ -20,6 +20,7 @@ from syncd.core.errors import (
     FileChanged,
     FileGone,
     FileInUse,
+    FileUnreadable,
     NotUploadable,
     Permanent,
     Transient,
@@ -27,7 +28,7 @@ from syncd.core.errors import (
     Unwanted,
 )
 from syncd.core.model import Content, Presence, Stored
-from syncd.core.states import Outcome, State
+from syncd.core.states import FOLDER_MISSING, Outcome, State
 from syncd.store.errors import StoreClosedError
 from syncd.store.records import ContentQuery, ContentRecords, Job
 from syncd.upload.cancellations import refuse_cancelled
@@ -40,8 +41,8 @@ from syncd.upload.transfer import Done, InterruptedUploadError, Progress, Transf
 
 log = structlog.get_logger()
 
-IN_USE_RETRY_SECONDS = 3600.0
-"""A file that is open for writing is tried again after this time, unless the watch queues it earlier."""
+WATCH_RETRY_SECONDS = 3600.0
+"""A file that is in use or whose folder is missing is tried again then, unless the watch queues it earlier."""
 NOT_SELECTED = "changed, and its folder's patterns leave it out now"
 STOPPED = "stopped"
 """The detail of a job whose attempt was interrupted by this daemon, not by a failure."""
@@ -196,9 +197,13 @@ class UploadAttempt:
         )
 
     async def _record_failure(self, failure: Failure) -> None:
-        state = await self._apply_failure(failure)
+        policy = self._context.folder_policy(self.job.folder)
+        if isinstance(failure, FileGone | FileUnreadable) and not await asyncio.to_thread(policy.is_present):
+            state = await self._wait_for_folder()
+        else:
+            state = await self._apply_failure(failure)
         if isinstance(failure, FileGone | FileChanged | FileInUse):
-            self._context.folder_policy(self.job.folder).recheck(self.job.path)
+            policy.recheck(self.job.path)
         if state is State.FAILED and self._transfer is not None:  # a retry must not resume the same session
             await self._store.drop_session(self.job.remote_id, self._transfer.content.key)
 
@@ -223,13 +228,18 @@ class UploadAttempt:
             case _:
                 return await self._retry_later(failure, failures=job.failures)
 
+    async def _wait_for_folder(self) -> State | None:
+        """Defer the job of a file whose folder is missing; the watch queues it again."""
+        due_at = self._context.clock() + WATCH_RETRY_SECONDS
+        return await self._store.defer(self.job, due_at=due_at, failures=self.job.failures, detail=FOLDER_MISSING)
+
     async def _wait_for_watch(self, failure: Failure) -> State | None:
         """Defer the job of a changed file; the watch queues it again when the file has settled."""
         job = self.job
         policy = self._context.folder_policy(job.folder)  # read again: a reload may have changed the patterns
         if not policy.selects(job.path):  # the watch ignores the file
             return await self._store.skip(job, NOT_SELECTED)
-        pause = IN_USE_RETRY_SECONDS if isinstance(failure, FileInUse) else policy.settle_seconds
+        pause = WATCH_RETRY_SECONDS if isinstance(failure, FileInUse) else policy.settle_seconds
         due_at = self._context.clock() + pause
         return await self._store.defer(job, due_at=due_at, failures=job.failures, detail=str(failure))
 

@@ -84,6 +84,10 @@ class FolderWatch:
         """Return whether a file at the relative ``path`` would be uploaded, by its path alone."""
         return self._tree.matches(path)
 
+    def is_present(self) -> bool:
+        """Return whether the folder is the one that is watched. Blocks."""
+        return self._queue.lookup.root_is_unchanged()
+
     def settling(self, path: str) -> bool:
         """Return whether the file at the relative ``path`` waits until it is quiet."""
         return path in self._queue

@@ -32,7 +32,7 @@ class FileLookup:
         found, unreadable = self._tree.find_files(paths)
         for path, reason in unreadable.items():
             self._log.warning("folder.unreadable", path=path, reason=reason)
-        if None in found.values() and not self._root_is_unchanged():
+        if None in found.values() and not self.root_is_unchanged():
             self._on_doubt()  # the folder may be back before the folder watch notices its absence
             return {path: seen for path, seen in found.items() if seen}
         return found
@@ -48,7 +48,8 @@ class FileLookup:
         """Return the paths without a file; a file whose name differs in case is at another path."""
         return [path for path, seen in self.find(paths).items() if not is_at(path, seen)]
 
-    def _root_is_unchanged(self) -> bool:
+    def root_is_unchanged(self) -> bool:
+        """Return whether the folder at the path of the root is the expected one."""
         try:
             return self._tree.identity() == self.root
         except OSError:

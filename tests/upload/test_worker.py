@@ -13,7 +13,7 @@ from syncd.core.errors import Permanent, Scope, SessionLost, Transient, Unauthor
 from syncd.core.model import Session, Stored
 from syncd.core.retry import MAX_LOST, MAX_TRIES, Policy
 from syncd.core.states import IN_USE, Cause, Outcome, State
-from syncd.upload.upload import IN_USE_RETRY_SECONDS
+from syncd.upload.upload import WATCH_RETRY_SECONDS
 from tests.simulation.event_loop import simulated
 from tests.support.records import session_of
 from tests.upload.fakes import FakeRemote
@@ -450,5 +450,5 @@ async def test_worker_file_in_use_is_tried_again_after_an_hour(tmp_path):
         with (harness.inbox / "a.jpg").open("r+b"):
             await harness.queue("a.jpg")
             await harness.wait_for_states(waiting=1)
-        await asyncio.sleep(IN_USE_RETRY_SECONDS)
+        await asyncio.sleep(WATCH_RETRY_SECONDS)
         await harness.wait_for_states(done=1)
