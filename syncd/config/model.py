@@ -137,6 +137,8 @@ class Scheduler(Section):
     """Requests in flight; None adapts to the server."""
     bandwidth: Annotated[Bandwidth, BeforeValidator(parse_bandwidth)] = Bandwidth()
     retry: Retry = Retry()
+    order: Annotated[Literal["fair", "newest", "oldest"], word()] = "fair"
+    """The order in which queued files are uploaded."""
 
 
 class Address(Section):

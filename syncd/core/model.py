@@ -32,7 +32,8 @@ class FoundFile:
 
     ``birth_ns`` is the creation time in nanoseconds since the epoch, or None if the file system does not record it.
     ``moved_from`` is the former path if an event reported a rename. ``closed`` is true if an event reported that the
-    writer closed the file, and nothing has changed since.
+    writer closed the file, and nothing has changed since. ``backlog`` is true if a scan for all files found it: the
+    first scan of a folder, or a scan after lost events. Any other file is new: an event or a later scan found it.
     """
 
     path: str
@@ -41,6 +42,7 @@ class FoundFile:
     birth_ns: int | None = None
     moved_from: str | None = None
     closed: bool = False
+    backlog: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,6 +155,17 @@ class ChunkResult:
 
     stored: Stored | None = None
     needs_verification: bool = False
+
+
+class ClaimOrder(StrEnum):
+    """The order in which queued files are uploaded."""
+
+    FAIR = "fair"
+    """New files and the backlog take turns."""
+    NEWEST = "newest"
+    """The file that was queued last comes first."""
+    OLDEST = "oldest"
+    """The file that was queued first comes first."""
 
 
 class Sort(StrEnum):

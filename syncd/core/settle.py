@@ -65,6 +65,8 @@ class Settling:
     """The result of the latest check; None if there was no check since the latest event."""
     not_before: float = 0.0
     """The file does not settle before this time, even if it is quiet. An event resets it."""
+    backlog: bool = False
+    """As in :class:`~syncd.core.model.FoundFile`. An event resets it."""
 
     def after_event(self, hint: Hint, now: float) -> "Settling":
         """Return the state after an event, which invalidates earlier checks."""

@@ -22,6 +22,7 @@ from syncd.core import retry
 from syncd.core.bandwidth import Span
 from syncd.core.breaker import Breaker
 from syncd.core.concurrency import AdaptiveLimit, ConcurrencyLimit, FixedLimit
+from syncd.core.model import ClaimOrder
 from syncd.core.states import State
 from syncd.daemon.folders import Folders
 from syncd.remotes import tls
@@ -91,6 +92,7 @@ class Runtime:
         if "concurrency" in changed:
             self._shared_limiter.change(self._total_limit())  # first, because a remote's limit never exceeds it
         for worker in self.scheduler.workers.values():
+            worker.claimer.order = ClaimOrder(limits.order)
             worker.apply(self._policy(), self._remote_limit() if "concurrency" in changed else None)
         self.scheduler.wake()
         return changed
@@ -127,7 +129,9 @@ class Runtime:
             folder_policy=self.folders.policy,
         )
         self.remote_ids[name] = record.id
-        self.scheduler.add(RemoteWorker(name, record.id, endpoint, context))
+        worker = RemoteWorker(name, record.id, endpoint, context)
+        worker.claimer.order = ClaimOrder(self.limits.order)
+        self.scheduler.add(worker)
 
     async def remove_remote(self, name: str) -> None:
         """Stop the worker of a remote; its queued jobs stay in the store."""
@@ -147,7 +151,7 @@ class Runtime:
     def _wake(self, change: Change) -> None:
         worker = self.scheduler.workers.get(change.remote)
         if worker and change.after in _CLAIMABLE:
-            worker.wake()
+            worker.wake(new=change.after is State.QUEUED and not change.backlog)
 
 
 @asynccontextmanager

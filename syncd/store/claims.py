@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select, true, union_all, update
+from sqlalchemy import Row, bindparam, select, update
 
-from syncd.core.model import Stored
+from syncd.core.model import ClaimOrder, Stored
 from syncd.core.states import Cause, Outcome, State, transition
 from syncd.store import uploads
+from syncd.store.claim_order import due_jobs
 from syncd.store.files import set_files_gone
-from syncd.store.job_rows import JOBS, fingerprint_of, load, load_all
+from syncd.store.job_rows import fingerprint_of, load, load_all
 from syncd.store.records import Job, StoredContent
 from syncd.store.schema import jobs, remotes
 from syncd.store.transitions import Transition, UnitOfWork, apply_transition, apply_transitions
@@ -33,28 +34,6 @@ UNPROVEN = "the server named neither hash nor size of what it has"
 _CAUSES = {Outcome.UPLOADED: Cause.UPLOADED, Outcome.DUPLICATE: Cause.DUPLICATE}
 
 
-def _due(state: State, *, large: bool) -> Select[int, float]:
-    return (
-        select(jobs.c.id, jobs.c.due_at)
-        .where(jobs.c.remote_id == bindparam("remote"), jobs.c.state == state, jobs.c.large == large)
-        .where(jobs.c.due_at <= bindparam("now") if state is State.WAITING else true())
-        .order_by(jobs.c.due_at)
-        .limit(bindparam("most_large" if large else "most"))
-    )
-
-
-_KINDS = [(state, large) for state in (State.QUEUED, State.WAITING) for large in (False, True)]
-_DUE = union_all(*(select(_due(state, large=large).subquery()) for state, large in _KINDS)).subquery()
-_CLAIMABLE = JOBS.join(_DUE, _DUE.c.id == jobs.c.id).order_by(_DUE.c.due_at, _DUE.c.id).limit(bindparam("most"))
-"""Each (state, large) pair is read from the index in order, so the cost of a claim does not grow with the queue."""
-_NEXT = select(
-    *(
-        select(func.min(jobs.c.due_at))
-        .where(jobs.c.remote_id == bindparam("remote"), jobs.c.state == state, jobs.c.large == large)
-        .scalar_subquery()
-        for state, large in _KINDS
-    )
-)
 _WAITING = update(jobs).where(jobs.c.state == State.WAITING, jobs.c.remote_id == bindparam("remote"))
 _ALL_WAITING = update(jobs).where(
     jobs.c.remote_id.in_(select(remotes.c.id)), jobs.c.state == State.WAITING, jobs.c.large.in_((False, True))
@@ -65,8 +44,19 @@ _SHIFT_DUE_TIMES = _ALL_WAITING.values(due_at=jobs.c.due_at - bindparam("seconds
 _SET_KEY = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.claim == bindparam("number"))
 
 
-def claim(work: UnitOfWork, remote_id: int, limit: int, *, owner: str, lease: float, large: int = -1) -> list[Job]:
-    """Claim up to ``limit`` due jobs for ``owner``, those due longest first.
+def claim(
+    work: UnitOfWork,
+    remote_id: int,
+    limit: int,
+    *,
+    owner: str,
+    lease: float,
+    large: int = -1,
+    order: ClaimOrder = ClaimOrder.OLDEST,
+    new_turn: bool = True,
+    only_new: bool = False,
+) -> list[Job]:
+    """Claim up to ``limit`` due jobs for ``owner``, as :func:`~syncd.store.claim_order.due_jobs` selects them.
 
     The lease lasts ``lease`` seconds.
 
@@ -74,8 +64,16 @@ def claim(work: UnitOfWork, remote_id: int, limit: int, *, owner: str, lease: fl
     limit.
     """
     most_large = limit if large < 0 else min(large, limit)
-    parameters = {"remote": remote_id, "now": work.now, "most": limit, "most_large": most_large}
-    rows = work.connection.execute(_CLAIMABLE, parameters).all()
+    rows = due_jobs(
+        work.connection,
+        remote_id,
+        work.now,
+        limit,
+        large=most_large,
+        order=order,
+        new_turn=new_turn,
+        only_new=only_new,
+    )
     apply_transition(work, Cause.CLAIMED, rows, lease_owner=owner, lease_until=work.now + lease)
     return [_claimed(row) for row in rows]
 
@@ -93,21 +91,8 @@ def _claimed(row: Row[Any]) -> Job:
         claim=row.claim + 1,
         failures=row.failures,
         key=row.key if row.key_version == row.file_version else None,
+        backlog=row.backlog,
     )
-
-
-def next_due(connection: Connection, remote_id: int, now: float) -> float | None:
-    """Return when the next job of a remote is due, at most ``now`` if one is queued.
-
-    Return None if no job is pending.
-    """
-    times = connection.execute(_NEXT, {"remote": remote_id}).one()
-    known = [
-        min(time, now) if state is State.QUEUED else time
-        for (state, _), time in zip(_KINDS, times, strict=True)
-        if time is not None
-    ]
-    return min(known, default=None)
 
 
 def renew(work: UnitOfWork, owner: str, lease: float) -> None:

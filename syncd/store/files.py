@@ -156,9 +156,9 @@ def _update_jobs(work: UnitOfWork, folder: str, stored: list[_StoredFile], wante
     for file in stored:
         for job in jobs_of[file.id]:
             if effect := _transition_for(job, file.found.unfit, wanted_remotes):
-                effects[effect].append(job)
-    for (cause, detail), affected in effects.items():
-        apply_transition(work, cause, affected, detail=detail, failures=0, due_at=work.now)
+                effects[*effect, file.found.backlog].append(job)
+    for (cause, detail, backlog), affected in effects.items():
+        apply_transition(work, cause, affected, detail=detail, failures=0, due_at=work.now, backlog=backlog)
     folder_id = work.connection.execute(_FOLDER_ID, {"folder": folder}).scalar_one()
     create_jobs(
         work,
@@ -173,6 +173,7 @@ def _update_jobs(work: UnitOfWork, folder: str, stored: list[_StoredFile], wante
                 version=file.version,
                 folder_id=folder_id,
                 unfit=file.found.unfit,
+                backlog=file.found.backlog,
             )
             for file in stored
             for remote_id in sorted(wanted_remotes - {job.remote_id for job in jobs_of[file.id]})

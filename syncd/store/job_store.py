@@ -17,6 +17,7 @@ from syncd.core.model import Stored
 from syncd.core.states import Outcome, State
 from syncd.store import (
     cancellations,
+    claim_order,
     claims,
     content_records,
     copies,
@@ -200,7 +201,7 @@ class JobStore:
         Return None if no job is pending.
         """
         now = self._clock()
-        return await self.database.read(lambda connection: claims.next_due(connection, remote_id, now))
+        return await self.database.read(lambda connection: claim_order.next_due(connection, remote_id, now))
 
     # Upload sessions and contents.
 

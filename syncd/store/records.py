@@ -47,7 +47,8 @@ class Job:
 
     ``version`` is the version of the file that was claimed, ``fingerprint`` belongs to it. ``claim`` is the fencing
     number: the store ignores a result with an outdated number. ``failures`` counts the failed attempts since the last
-    reset. ``key`` is the content key of this version if an earlier attempt has computed it.
+    reset. ``key`` is the content key of this version if an earlier attempt has computed it. ``backlog`` is as in
+    :class:`~syncd.core.model.FoundFile`.
     """
 
     id: int
@@ -61,6 +62,7 @@ class Job:
     claim: int
     failures: int
     key: str | None
+    backlog: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,7 +158,8 @@ class Removal:
 class Change:
     """A change of a job's state.
 
-    ``before`` is None for a new job; ``remote`` is the name of the remote.
+    ``before`` is None for a new job; ``remote`` is the name of the remote. ``backlog`` is as in
+    :class:`~syncd.core.model.FoundFile`.
     """
 
     job_id: int
@@ -170,6 +173,7 @@ class Change:
     outcome: Outcome | None
     size: int
     at: float
+    backlog: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

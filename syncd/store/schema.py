@@ -143,6 +143,7 @@ jobs = Table(
     Column("updated_at", Float, nullable=False),
     Column("folder_id", Integer, nullable=False, server_default=text("0")),  # of the file, kept by a trigger
     Column("cancelled_sha256", Text),  # the content that a person cancelled; cleared by any other content
+    Column("backlog", Boolean, nullable=False, server_default=text("1")),  # found by a scan of all files, see FoundFile
     UniqueConstraint("file_id", "remote_id"),
     Index("jobs_by_due", "remote_id", "state", "large", "due_at"),
     Index("jobs_by_key", "remote_id", "key"),
@@ -151,6 +152,7 @@ jobs = Table(
     Index("jobs_by_size", "folder_id", "remote_id", "state", "size", "id"),
     Index("jobs_unhashed", "id", sqlite_where=text("cause = 'cancelled' AND cancelled_sha256 IS NULL")),
     Index("jobs_by_cancelled", "remote_id", "cancelled_sha256", sqlite_where=text("cancelled_sha256 IS NOT NULL")),
+    Index("jobs_new", "remote_id", "state", "large", "due_at", sqlite_where=text("NOT backlog")),
 )
 
 sessions = Table(

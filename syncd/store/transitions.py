@@ -20,10 +20,11 @@ _CHANGE_STATE = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.state =
 # Each statement takes a list in JSON: SQLite then inserts a thousand rows without a return to Python after each.
 _INSERT_JOBS = """\
 INSERT INTO jobs (file_id, remote_id, state, cause, detail, version, size, large, folder_id,
-  attempts, due_at, claim, created_at, updated_at)
+  backlog, attempts, due_at, claim, created_at, updated_at)
 SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
   json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'), json_extract(value, '$[6]'),
-  json_extract(value, '$[7]'), json_extract(value, '$[8]'), 0, :now, 0, :now, :now
+  json_extract(value, '$[7]'), json_extract(value, '$[8]'),
+  json_extract(value, '$[9]'), 0, :now, 0, :now, :now
 FROM json_each(:rows)"""
 _INSERT_HISTORY = """\
 INSERT INTO history (job_id, at, cause, from_state, to_state, detail)
@@ -46,6 +47,7 @@ class UnitOfWork:
 class NewJob:
     """A job to create.
 
+    ``backlog`` is as in :class:`~syncd.core.model.FoundFile`.
     ``unfit`` is the reason why its file can't be uploaded, if there is one.
     """
 
@@ -58,6 +60,7 @@ class NewJob:
     version: int
     folder_id: int
     unfit: str | None
+    backlog: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +95,15 @@ def apply_transitions(work: UnitOfWork, transitions: Sequence[Transition]) -> No
     _record(
         work,
         [
-            _change(each.row, each.row.id, before=each.row.state, cause=each.cause, detail=each.detail, at=work.now)
+            _change(
+                each.row,
+                each.row.id,
+                before=each.row.state,
+                cause=each.cause,
+                detail=each.detail,
+                at=work.now,
+                backlog=bool(each.values.get("backlog", each.row.backlog)),
+            )
             for each in transitions
         ],
     )
@@ -131,6 +142,7 @@ def create_jobs(work: UnitOfWork, new: Sequence[NewJob]) -> None:
             job.size,
             int(job.size >= LARGE_FILE_BYTES),
             job.folder_id,
+            int(job.backlog),
         )
         for job in new
     ]
@@ -141,7 +153,7 @@ def create_jobs(work: UnitOfWork, new: Sequence[NewJob]) -> None:
     _record(
         work,
         [
-            _change(job, job_id, before=None, cause=_cause(job), detail=job.unfit, at=work.now)
+            _change(job, job_id, before=None, cause=_cause(job), detail=job.unfit, at=work.now, backlog=job.backlog)
             for job_id, job in enumerate(new, first)
         ],
     )
@@ -152,7 +164,14 @@ def _cause(job: NewJob) -> Cause:
 
 
 def _change(
-    job: NewJob | Row[Any], job_id: int, *, before: State | None, cause: Cause, detail: str | None, at: float
+    job: NewJob | Row[Any],
+    job_id: int,
+    *,
+    before: State | None,
+    cause: Cause,
+    detail: str | None,
+    at: float,
+    backlog: bool,
 ) -> Change:
     return Change(
         job_id=job_id,
@@ -166,6 +185,7 @@ def _change(
         outcome=_OUTCOMES.get(cause),
         size=job.size,
         at=at,
+        backlog=backlog,
     )
 
 

@@ -19,14 +19,14 @@ RETRY_BATCH_JOBS = 5000
 BAD_COPY = "the server's copy was missing or damaged"
 
 
-def retry(work: UnitOfWork, job_ids: Iterable[int]) -> list[int]:
-    """Queue waiting, failed and skipped jobs again.
+def retry(work: UnitOfWork, job_ids: Iterable[int], *, backlog: bool = False) -> list[int]:
+    """Queue waiting, failed and skipped jobs again: as new files, or as ``backlog``.
 
     Their contents no longer count as cancelled.
     """
     rows = _jobs_open_to(Cause.RETRIED, work, job_ids)
     cancellations.forget(work, rows)
-    apply_transition(work, Cause.RETRIED, rows, failures=0, due_at=work.now)
+    apply_transition(work, Cause.RETRIED, rows, failures=0, due_at=work.now, backlog=backlog)
     return [row.id for row in rows]
 
 
@@ -35,7 +35,7 @@ def retry_some_failed(work: UnitOfWork) -> list[int]:
 
     An empty result means that none is left.
     """
-    return retry(work, queries.failed_ids(work.connection, RETRY_BATCH_JOBS))
+    return retry(work, queries.failed_ids(work.connection, RETRY_BATCH_JOBS), backlog=True)
 
 
 def cancel(work: UnitOfWork, job_ids: Iterable[int]) -> list[int]:

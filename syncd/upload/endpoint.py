@@ -51,9 +51,12 @@ class Endpoint:
         return self._probing or self.breaker.state is BreakerState.OPEN
 
     @asynccontextmanager
-    async def request(self, job_id: object) -> AsyncGenerator["Observation"]:
-        """Hold a slot for one small request of job ``job_id``, and learn from its result."""
-        async with self.limiter.slot(), self.observed(job_id) as observation:
+    async def request(self, job_id: object, *, first: bool = False) -> AsyncGenerator["Observation"]:
+        """Hold a slot for one small request of job ``job_id``, and learn from its result.
+
+        ``first`` is as for :meth:`ConcurrencyLimiter.acquire`.
+        """
+        async with self.limiter.slot(first=first), self.observed(job_id) as observation:
             yield observation
 
     @asynccontextmanager

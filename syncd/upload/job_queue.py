@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol, TypeVar
 
-from syncd.core.model import Session, Stored
+from syncd.core.model import ClaimOrder, Session, Stored
 from syncd.core.states import Outcome, State
 from syncd.store.records import CancelledJob, ContentQuery, ContentRecords, Job
 
@@ -21,10 +21,22 @@ class JobQueue(Protocol):
     claim had ended already and nothing changed. All calls raise ``StoreClosedError`` after the store was closed.
     """
 
-    async def claim(self, remote_id: int, limit: int, *, owner: str, lease: float, large: int = -1) -> list[Job]:
+    async def claim(
+        self,
+        remote_id: int,
+        limit: int,
+        *,
+        owner: str,
+        lease: float,
+        large: int = -1,
+        order: ClaimOrder = ClaimOrder.OLDEST,
+        new_turn: bool = True,
+        only_new: bool = False,
+    ) -> list[Job]:
         """Claim up to ``limit`` due jobs for ``lease`` seconds.
 
-        At most ``large`` of them are for large files; -1 means any number.
+        At most ``large`` of them are for large files; -1 means any number. ``new_turn`` gives the odd place of
+        ``ClaimOrder.FAIR`` to a new file. ``only_new`` leaves out the backlog.
         """
 
     async def next_due(self, remote_id: int) -> float | None:

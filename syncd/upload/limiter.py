@@ -1,7 +1,8 @@
 """Limits the requests in flight: slots, granted first come, first served.
 
-An upload acquires the slot of a chunk before it starts the chunk's task. Each upload therefore has at most one waiter,
-and the order of arrival is fair between a large file and a small one.
+Uploads of new files wait in a line of their own; while both lines wait, they take turns. An upload acquires the slot of
+a chunk before it starts the chunk's task. Each upload therefore has at most one waiter, and the order of arrival is
+fair between a large file and a small one.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ class ConcurrencyLimiter:
         self._parent = parent
         self._one_only = False
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting_first: deque[asyncio.Future[None]] = deque()
+        self._turn_of_first = True
 
     @property
     def capacity(self) -> int:
@@ -40,20 +43,23 @@ class ConcurrencyLimiter:
         self._grant()
 
     @asynccontextmanager
-    async def slot(self) -> AsyncGenerator[None]:
-        """Hold a slot during the context; wait until one is free."""
-        await self.acquire()
+    async def slot(self, *, first: bool = False) -> AsyncGenerator[None]:
+        """Hold a slot during the context, as :meth:`acquire`."""
+        await self.acquire(first=first)
         try:
             yield
         finally:
             self.release()
 
-    async def acquire(self) -> None:
-        """Wait until a slot is free, and take it. The caller calls :meth:`release`."""
-        await self._acquire_own()
+    async def acquire(self, *, first: bool = False) -> None:
+        """Wait until a slot is free, and take it. The caller calls :meth:`release`.
+
+        Of the slots that become free, every second one goes to a caller with ``first``, if one waits.
+        """
+        await self._acquire_own(first=first)
         if self._parent:
             try:
-                await self._parent.acquire()
+                await self._parent.acquire(first=first)
             except BaseException:
                 self._release_own()
                 raise
@@ -64,12 +70,12 @@ class ConcurrencyLimiter:
             self._parent.release()
         self._release_own()
 
-    async def _acquire_own(self) -> None:
-        if self.in_flight < self.capacity and not self._waiting:
+    async def _acquire_own(self, *, first: bool) -> None:
+        if self.in_flight < self.capacity and not self._waiting and not self._waiting_first:
             self.in_flight += 1
             return
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        (self._waiting_first if first else self._waiting).append(turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -82,8 +88,10 @@ class ConcurrencyLimiter:
         self._grant()
 
     def _grant(self) -> None:
-        while self._waiting and self.in_flight < self.capacity:
-            turn = self._waiting.popleft()
+        while (self._waiting or self._waiting_first) and self.in_flight < self.capacity:
+            first = bool(self._waiting_first) and (self._turn_of_first or not self._waiting)
+            turn = (self._waiting_first if first else self._waiting).popleft()
             if not turn.done():
+                self._turn_of_first = not first
                 self.in_flight += 1
                 turn.set_result(None)

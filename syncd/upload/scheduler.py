@@ -5,9 +5,10 @@ from collections.abc import Callable, Container, Coroutine
 from typing import Any
 
 from syncd.asyncio_tools import cancel_and_wait, on_failure
+from syncd.upload.job_claimer import LEASE_SECONDS
 from syncd.upload.job_queue import JobQueue
 from syncd.upload.transfer import Progress
-from syncd.upload.worker import LEASE_SECONDS, RemoteWorker
+from syncd.upload.worker import RemoteWorker
 
 DRAIN_SECONDS = 2.5
 """Time for running uploads to reach a chunk boundary before they are cancelled.

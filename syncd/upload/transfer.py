@@ -65,7 +65,8 @@ class Progress:
 class Transfer:
     """Transfers the content of one job to its remote.
 
-    ``stopping`` is called at each chunk boundary; the transfer stops if it returns True.
+    ``stopping`` is called at each chunk boundary; the transfer stops if it returns True. ``first`` is as for
+    :meth:`~syncd.upload.limiter.ConcurrencyLimiter.acquire`.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Transfer:
         store: JobQueue,
         progress: Progress,
         stopping: Callable[[], bool],
+        first: bool,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.job = job
@@ -90,6 +92,7 @@ class Transfer:
         self.store = store
         self.progress = progress
         self.stopping = stopping
+        self.first = first
         self.advanced = False
         """True once the server has acknowledged a chunk."""
         self._resumed = False
@@ -147,7 +150,7 @@ class Transfer:
             *given, failures=self.job.failures, look_up=look_up
         )
         if begun is None:
-            async with self.endpoint.request(self.job.id) as observation:
+            async with self.endpoint.request(self.job.id, first=self.first) as observation:
                 self.progress.stage = "starting"
                 begun = await self._remote.begin(*given, failures=self.job.failures, look_up=look_up)
                 observation.inconclusive = isinstance(begun, Session)  # only a chunk shows whether the line is slow
@@ -165,7 +168,7 @@ class Transfer:
 
     async def _finish(self, session: Session) -> Stored:
         """Finish the session, and poll until the server has assembled the chunks."""
-        async with self.endpoint.request(self.job.id):
+        async with self.endpoint.request(self.job.id, first=self.first):
             result = await self._remote.finish(session, self.content, self.source)
         if isinstance(result, Pending) and not is_resumable(session):  # after a restart, nothing is sent again
             await self.store.save_session(self.job.remote_id, self.content.key, session)
@@ -178,7 +181,7 @@ class Transfer:
             await self._sleep(pause)
             waited += pause
             pause = min(pause * 2, MAX_POLL_SECONDS)
-            async with self.endpoint.request(self.job.id):
+            async with self.endpoint.request(self.job.id, first=self.first):
                 result = await self._remote.poll(result, self.content)
         return result
 
@@ -225,7 +228,7 @@ class _ChunkSender:
     async def _send_only_chunk(self) -> None:
         """Send a file in one chunk, without the tasks that several chunks need."""
         limiter = self._transfer.endpoint.limiter
-        await limiter.acquire()
+        await limiter.acquire(first=self._transfer.first)
         if self._transfer.stopping():
             limiter.release()
             raise InterruptedUploadError
@@ -238,7 +241,7 @@ class _ChunkSender:
             # with a chunk must keep its chunk size, and would fail again: send the last chunk after another.
             while index and index == self.session.count - 1 and not self.session.received and self._tasks:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-            await limiter.acquire()
+            await limiter.acquire(first=self._transfer.first)
             if self._failure or self._stored or self._transfer.stopping():
                 limiter.release()
                 return

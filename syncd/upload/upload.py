@@ -52,7 +52,8 @@ USE_SHA256 = "set hash: sha256 for this remote"
 class UploadAttempt:
     """Uploads the file of one claimed job.
 
-    ``stopping`` is called at the start and at each chunk boundary; the attempt ends if it returns True.
+    ``stopping`` is called at the start and at each chunk boundary; the attempt ends if it returns True. ``first`` is as
+    for :meth:`~syncd.upload.limiter.ConcurrencyLimiter.acquire`.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class UploadAttempt:
         in_flight: InFlightUploads,
         writes: BackgroundWrites,
         stopping: Callable[[], bool],
+        first: bool = False,
     ) -> None:
         self.job = job
         self.progress = Progress(job=job)
@@ -75,6 +77,7 @@ class UploadAttempt:
         self._in_flight = in_flight
         self._writes = writes
         self._stopping = stopping
+        self._first = first
         self._transfer: Transfer | None = None
 
     async def run(self) -> None:
@@ -158,7 +161,7 @@ class UploadAttempt:
             raise Permanent(f"the server has another file with the same {algorithm}", advice=USE_SHA256)
         if stored.terms != remote.terms:
             return None
-        async with self._endpoint.request(job.id):
+        async with self._endpoint.request(job.id, first=self._first):
             answer = await remote.confirm(stored.ref, content)
         if answer.presence is Presence.YES:
             proof = max(answer.proof, stored.proof)
@@ -179,6 +182,7 @@ class UploadAttempt:
             store=self._store,
             progress=self.progress,
             stopping=self._stopping,
+            first=self._first,
             sleep=self._context.sleep,
         )
         return await self._transfer.run()

@@ -23,11 +23,12 @@ from syncd.store.records import LARGE_FILE_BYTES, Job
 from syncd.upload.context import WorkerContext
 from syncd.upload.endpoint import Endpoint
 from syncd.upload.idle_check import IdleCheck
+from syncd.upload.job_claimer import NEW_AHEAD, JobClaimer
 from syncd.upload.job_queue import BackgroundWrites
 from syncd.upload.singleflight import InFlightUploads
 from syncd.upload.source import IN_MEMORY_MAX_BYTES
 from syncd.upload.transfer import WAITING, Progress
-from syncd.upload.upload import STOPPED, UploadAttempt
+from syncd.upload.upload import UploadAttempt
 
 log = structlog.get_logger()
 
@@ -36,8 +37,7 @@ CLAIM_AHEAD = 64
 CLAIM_SHARE = 4
 """Jobs are claimed when a quarter of the places is free, as a claim of one job costs as much as one of many."""
 MAX_MEMORY_BYTES = 48 * 1024 * 1024
-"""No job is claimed while the running attempts may hold this much of their files in memory."""
-LEASE_SECONDS = 60.0
+"""No job is claimed while the running attempts may hold this much of their files in memory, except NEW_AHEAD."""
 MIN_POLL_SECONDS = 0.05
 
 
@@ -83,6 +83,7 @@ class RemoteWorker:
         self._running: dict[asyncio.Task[None], UploadAttempt] = {}
         self._claiming = asyncio.Lock()
         self._writes = BackgroundWrites()
+        self.claimer = JobClaimer(remote_id, context, self._writes)
         self._in_flight_uploads = InFlightUploads(remote_id, context.store, context.clock)
         self._logged_state = RemoteState.ONLINE
         self._state_since = context.clock()
@@ -106,8 +107,10 @@ class RemoteWorker:
         finally:
             await self._idle_check.close()
 
-    def wake(self) -> None:
-        """Look for due jobs now."""
+    def wake(self, *, new: bool = False) -> None:
+        """Look for due jobs now; ``new`` says that a new file was queued."""
+        if new:
+            self.claimer.new_file_queued()
         self._wake.set()
 
     async def _poll(self) -> float | None:
@@ -131,15 +134,21 @@ class RemoteWorker:
             target = self.endpoint.limiter.capacity + CLAIM_AHEAD
             least = max(1, target // CLAIM_SHARE)
         free = target - len(self._running)
-        if free < least or self._memory_in_use() >= MAX_MEMORY_BYTES:
-            return None  # the end of a running job wakes the worker
+        only_new = free < least or self._memory_in_use() >= MAX_MEMORY_BYTES
+        if only_new:
+            new_at_once = breaker.state is BreakerState.CLOSED and self.claimer.claims_new_at_once(
+                attempt.job for attempt in self._running.values()
+            )
+            if not new_at_once:
+                return None  # the end of a running job wakes the worker
+            free = NEW_AHEAD
         large = sum(attempt.job.size >= LARGE_FILE_BYTES for attempt in self._running.values())
         async with self._claiming:
             # Large files get at most half of the places.
-            claimed = await self._claim(free, large=max(0, max(1, target // 2) - large))
+            claimed = await self._claim(free, large=max(0, max(1, target // 2) - large), only_new=only_new)
             for job in claimed:
                 self._start(job)
-        if len(claimed) == free:
+        if only_new or len(claimed) == free:
             return None
         due = await self._store.next_due(self.remote_id)
         if due is None or (self._running and due <= self._context.clock()):
@@ -149,23 +158,10 @@ class RemoteWorker:
     def _memory_in_use(self) -> int:
         return sum(min(attempt.job.size, IN_MEMORY_MAX_BYTES) for attempt in self._running.values())
 
-    async def _claim(self, limit: int, *, large: int) -> list[Job]:
-        """Claim jobs; if cancelled before the claim ends, return the jobs to the queue."""
+    async def _claim(self, limit: int, *, large: int, only_new: bool) -> list[Job]:
         if self.paused:  # since the poll began; :meth:`drain` relies on no further claim
             return []
-        claiming = self._writes.start(
-            self._store.claim(self.remote_id, limit, owner=self._context.owner, lease=LEASE_SECONDS, large=large)
-        )
-        try:
-            return await asyncio.shield(claiming)
-        except asyncio.CancelledError:
-            claiming.add_done_callback(self._release_claimed)
-            raise
-
-    def _release_claimed(self, claiming: asyncio.Task[list[Job]]) -> None:
-        if not claiming.cancelled() and not claiming.exception():
-            for job in claiming.result():
-                self._writes.start(self._store.release(job, STOPPED))
+        return await self.claimer.claim(limit, large=large, only_new=only_new)
 
     def _start(self, job: Job) -> None:
         attempt = UploadAttempt(
@@ -176,6 +172,7 @@ class RemoteWorker:
             in_flight=self._in_flight_uploads,
             writes=self._writes,
             stopping=lambda: self.paused or self.endpoint.down,
+            first=self.claimer.goes_first(job),
         )
         task = asyncio.create_task(self._run(attempt), name=f"upload:{self.name}:{job.id}")
         self._running[task] = attempt

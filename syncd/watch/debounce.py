@@ -89,8 +89,8 @@ class SettleQueue:
         now = self._clock()
         self._put(path, known.after_event(hint, now) if known else Settling(since=now, hint=hint))
 
-    async def add_found(self, batch: Iterable[FoundFile]) -> int:
-        """Report or queue the files that a scan found.
+    async def add_found(self, batch: Iterable[FoundFile], *, backlog: bool) -> int:
+        """Report or queue the files that a scan found; ``backlog`` is as in :class:`FoundFile`.
 
         Return how many of the reported files were new or changed. A file with an old mtime is quiet and reported at
         once, unless an event for the file is already queued.
@@ -104,8 +104,8 @@ class SettleQueue:
             if seen.fingerprint is None or self._is_quiet(seen.fingerprint.mtime_ns, wall):
                 ready.append(seen)
             else:
-                self._put(seen.path, Settling(since=now, fingerprint=seen.fingerprint))
-        return await self._report(ready)
+                self._put(seen.path, Settling(since=now, fingerprint=seen.fingerprint, backlog=backlog))
+        return await self._report(ready, backlog=backlog)
 
     async def run(self) -> None:
         """Report files as they become quiet, until cancelled."""
@@ -218,7 +218,8 @@ class SettleQueue:
             self._remove(path)
             self._reporting.add(path)
             if seen:
-                ready.append(replace(seen, closed=after.hint.close_event, moved_from=after.hint.moved_from))
+                hint = after.hint
+                ready.append(replace(seen, closed=hint.close_event, moved_from=hint.moved_from, backlog=after.backlog))
             if path in found and not is_at(path, seen):
                 gone.append(path)
         await self._report(ready)
@@ -227,8 +228,8 @@ class SettleQueue:
         self._reporting.clear()  # not in a finally: after a cancellation, these files are not recorded
         self._in_use.discard(batch.keys() - self._pending.keys())
 
-    async def _report(self, ready: Sequence[FoundFile]) -> int:
-        """Report the new and changed files among ``ready``; return how many they are.
+    async def _report(self, ready: Sequence[FoundFile], *, backlog: bool = False) -> int:
+        """Report the new and changed files among ``ready``, as ``backlog`` if so; return how many they are.
 
         The diff only reads: a scan that finds nothing new needs no write to the store.
         """
@@ -238,7 +239,8 @@ class SettleQueue:
         changed = await self._try_call(self._records.diff(folder, ready), [seen.path for seen in ready])
         if not changed:
             return 0
-        finished = await self._without_writers(changed)
+        marked = [replace(seen, backlog=True) for seen in changed] if backlog else changed
+        finished = await self._without_writers(marked)
         await self._observe(finished)
         return len(changed)
 
@@ -261,17 +263,15 @@ class SettleQueue:
         for seen, finding in zip(changed, findings, strict=True):
             if seen.path in self._pending or isinstance(finding, FoundFile):
                 continue
-            hint = Hint(moved_from=seen.moved_from)
+            again = Settling(since=now, hint=Hint(moved_from=seen.moved_from), backlog=seen.backlog)
             if finding is Unfinished.CHANGED:
-                self._put(seen.path, Settling(since=now, hint=hint))
+                self._put(seen.path, again)
                 continue
             if seen.path not in self._in_use.paths:
                 self._log.info("file.in_use", path=printable(seen.path))
             pause = self._in_use.next_pause(seen.path)
-            self._put(
-                seen.path,
-                Settling(since=now - self._settle, hint=hint, fingerprint=seen.fingerprint, not_before=now + pause),
-            )
+            quiet = replace(again, since=now - self._settle, fingerprint=seen.fingerprint, not_before=now + pause)
+            self._put(seen.path, quiet)
         return [finding for finding in findings if isinstance(finding, FoundFile)]
 
     async def _try_call(self, work: Awaitable[T], paths: Sequence[str] = ()) -> T | None:

@@ -53,6 +53,7 @@ def inspect(tree: WatchedTree, seen: FoundFile) -> FoundFile | Unfinished:
             birth_ns=birth_ns(descriptor),
             moved_from=seen.moved_from,
             closed=seen.closed,
+            backlog=seen.backlog,
         )
     finally:
         os.close(descriptor)

@@ -131,7 +131,7 @@ class ScanRunner:
         scan = Scan(self._tree, kernel_watches=await self._events.kernel_watches(), recorded=recorded)
         gone = 0
         try:
-            files, changed = await self._add_found(scan, recorded)
+            files, changed = await self._add_found(scan, recorded, backlog=requested)
         except OSError as error:
             raise FolderOfflineError(reason_of(error)) from None
         if scan.entries or self.root_with_entries == self._queue.lookup.root:
@@ -197,7 +197,9 @@ class ScanRunner:
                 self._log.warning("folder.uncovered", directories=len(new), path=printable(min(new) or "."))
         self._unwatched = {path for path in self._unwatched if not _is_below(path, start)} | missing
 
-    async def _add_found(self, scan: Scan, recorded: RecordedFiles | None = None) -> tuple[int, int]:
+    async def _add_found(
+        self, scan: Scan, recorded: RecordedFiles | None = None, *, backlog: bool = False
+    ) -> tuple[int, int]:
         """Walk, and pass the files that the walk finds to the queue.
 
         Return how many files the walk found, and how many reported files were new or changed.
@@ -214,7 +216,7 @@ class ScanRunner:
                     reports.popleft()
                 if batch:
                     files += len(batch)
-                    reports.append(asyncio.create_task(self._queue.add_found(batch)))
+                    reports.append(asyncio.create_task(self._queue.add_found(batch, backlog=backlog)))
             changed += sum(await asyncio.gather(*reports))
         finally:
             if recorded:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -28,11 +29,20 @@ def seen(
     birth_ns: int | None = 7,
     moved_from: str | None = None,
     closed: bool = False,
+    backlog: bool = False,
     **values: int,
 ) -> FoundFile:
     """Return a found file; the default inode depends on the path, all birth times are equal."""
     of = fingerprint(hash(path) if inode is None else inode, **values)
-    return FoundFile(path=path, fingerprint=of, unfit=unfit, birth_ns=birth_ns, moved_from=moved_from, closed=closed)
+    return FoundFile(
+        path=path,
+        fingerprint=of,
+        unfit=unfit,
+        birth_ns=birth_ns,
+        moved_from=moved_from,
+        closed=closed,
+        backlog=backlog,
+    )
 
 
 async def observe(store: JobStore, remotes: int | list[int], *files: FoundFile, is_gone: tuple[str, ...] = ()) -> int:
@@ -40,7 +50,7 @@ async def observe(store: JobStore, remotes: int | list[int], *files: FoundFile, 
     return await store.observe(FOLDER, files, remote_ids, is_gone=lambda _, path: path in is_gone)
 
 
-async def claim(store: JobStore, remote: int, limit: int = 100, **values: int) -> list[Job]:
+async def claim(store: JobStore, remote: int, limit: int = 100, **values: Any) -> list[Job]:
     return await store.claim(remote, limit, owner="tests", lease=60.0, **values)
 
 

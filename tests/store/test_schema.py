@@ -60,6 +60,8 @@ async def test_store_of_first_version_keeps_all_rows(tmp_path):
     before = await _listed(path)
     assert before == {"/a": [11], "/b": [12], "/c": []}
     assert await _listed(path) == before
+    with closing(sqlite3.connect(path)) as migrated:  # nothing shows which files were new
+        assert migrated.execute("SELECT backlog FROM jobs").fetchall() == [(1,), (1,)]
     with closing(sqlite3.connect(f"{path}.before-{migrations.HEAD}")) as copy:
         assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
 

@@ -66,10 +66,13 @@ class UploadHarness:
         self.worker = self.make_worker()
         self.changes = []
         self.store.changes.subscribe(self.changes.append)
-        self.store.changes.subscribe(lambda change: self.worker.wake())
+        self.store.changes.subscribe(self._wake)
         self.scheduler.start()
         self.scheduler.add(self.worker)
         return self
+
+    def _wake(self, change):
+        self.worker.wake(new=change.after is State.QUEUED and not change.backlog)
 
     async def __aexit__(self, *_):
         await self.scheduler.close()
@@ -96,9 +99,10 @@ class UploadHarness:
         (self.inbox / name).write_bytes(data)
         return name
 
-    async def queue(self, *names):
+    async def queue(self, *names, backlog=False):
         seen = [
-            FoundFile(path=name, fingerprint=fingerprint_of((self.inbox / name).stat()), unfit=None) for name in names
+            FoundFile(path=name, fingerprint=fingerprint_of((self.inbox / name).stat()), unfit=None, backlog=backlog)
+            for name in names
         ]
         await self.store.observe(
             str(self.inbox), seen, [self.remote_id], is_gone=lambda folder, path: not (self.inbox / path).exists()

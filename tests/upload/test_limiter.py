@@ -17,13 +17,13 @@ class SlotHolders:
         self._released = {}
         self._tasks = {}
 
-    def start(self, limiter, *names):
+    def start(self, limiter, *names, first=False):
         for name in names:
             self._released[name] = asyncio.Event()
-            self._tasks[name] = asyncio.create_task(self._hold(limiter, name))
+            self._tasks[name] = asyncio.create_task(self._hold(limiter, name, first))
 
-    async def _hold(self, limiter, name):
-        async with limiter.slot():
+    async def _hold(self, limiter, name, first):
+        async with limiter.slot(first=first):
             self.inside.append(name)
             self.most = max(self.most, len(self.inside))
             try:
@@ -59,6 +59,19 @@ async def test_limiter_grants_slots_in_order_of_arrival():
     await holders.release("a", "c")
     assert holders.inside == ["d"]
     await holders.release("d")
+    assert limiter.in_flight == 0
+
+
+async def test_limiter_gives_every_second_slot_to_first():
+    limiter, holders = ConcurrencyLimiter(FixedLimit(1)), SlotHolders()
+    holders.start(limiter, *"abcd")
+    holders.start(limiter, *"xyz", first=True)
+    await run_ready_tasks()
+    order = []
+    while holders.inside:
+        order += holders.inside
+        await holders.release(order[-1])
+    assert order == list("axbyczd")
     assert limiter.in_flight == 0
 
 

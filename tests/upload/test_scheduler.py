@@ -7,8 +7,9 @@ import os
 from dataclasses import replace
 
 from syncd.store.errors import StoreClosedError
+from syncd.upload.job_claimer import LEASE_SECONDS
 from syncd.upload.job_queue import BackgroundWrites
-from syncd.upload.worker import LEASE_SECONDS, RemoteWorker
+from syncd.upload.worker import RemoteWorker
 from tests.support.wait import wait_until
 from tests.upload.fakes import FakeRemote
 from tests.upload.harness import UploadHarness, in_simulation

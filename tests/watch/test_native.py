@@ -10,6 +10,7 @@ import pytest
 from syncd.watch.observer import Observer
 from tests.names import ONLY_UNIX
 from tests.support.wait import wait_until
+from tests.watch.support import set_age
 
 
 async def test_written_file_is_found(harness, records):
@@ -179,6 +180,33 @@ async def test_rescan_of_known_files_observes_nothing(harness, records):
         watch.request_rescan()
         await wait_until(lambda: records.asked - asked >= 100 and watch.status.state == "watching")
     assert len(records.observed) == 100
+
+
+async def test_only_first_scan_finds_backlog(harness, records, other):
+    """Files that events, a moved directory or a periodic rescan report are new."""
+    (harness.path / "old.jpg").write_bytes(b"x")
+    (harness.path / "quiet.jpg").write_bytes(b"x")
+    set_age(harness.path / "quiet.jpg")
+    async with harness.running(rescan=0.2) as watch:
+        await wait_until(lambda: {"old.jpg", "quiet.jpg"} <= records.known.keys())
+        (harness.path / "new.jpg").write_bytes(b"x")
+        (other / "d").mkdir()
+        (other / "d" / "moved.jpg").write_bytes(b"x")
+        set_age(other / "d" / "moved.jpg")
+        (other / "d").rename(harness.path / "d")
+        await wait_until(lambda: {"new.jpg", "d/moved.jpg"} <= records.known.keys())
+        watch._hints.add_file = lambda path, hint: None
+        (harness.path / "missed.jpg").write_bytes(b"x")
+        await wait_until(lambda: "missed.jpg" in records.known)
+    assert {path for path, found in records.known.items() if found.backlog} == {"old.jpg", "quiet.jpg"}
+
+
+async def test_event_for_file_of_backlog_makes_it_new(harness, records):
+    (harness.path / "a.jpg").write_bytes(b"x")
+    async with harness.running(settle=1.0):
+        (harness.path / "a.jpg").write_bytes(b"xy")
+        await wait_until(lambda: "a.jpg" in records.known)
+    assert not records.known["a.jpg"].backlog
 
 
 async def test_reading_files_causes_no_hint(harness, records):

@@ -7,7 +7,7 @@ import os
 
 from sqlalchemy import Engine
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 HEAD = REVISIONS[-1]
 FOLDER = os.path.dirname(__file__)
 
