@@ -64,6 +64,7 @@ class Progress(TypedDict):
 
     flights: list[ActiveUpload]
     jobs: dict[str, int]
+    unreadable_files: int
     bytes: ByteCounts
     eta_seconds: float | None
 

@@ -60,7 +60,9 @@ def _problems(document: Status) -> Iterator[Problem]:
     for remote in document["remotes"]:
         yield from _remote_problems(remote)
     if failed := document["jobs"].get("failed"):
-        yield Problem("failed", Severity.WARNING, count(failed, "failed upload"))
+        unreadable = document.get("unreadable_files")
+        reason = f" ({count(unreadable, 'file')} cannot be read)" if unreadable else ""
+        yield Problem("failed", Severity.WARNING, count(failed, "failed upload") + reason)
     if document["state"] in ("stopped", "stopping"):
         yield Problem(
             "state", Severity.WARNING, f"uploading is {document['state']}{stopped_until(document.get('stopped_until'))}"

@@ -95,6 +95,7 @@ class Status(TypedDict):
     """The state of the daemon.
 
     ``state`` is ``running``, ``blocked``, ``stopped`` or ``stopping``. ``jobs`` has the number of jobs in each state.
+    ``unreadable_files`` is the number of files among the failed jobs that cannot be read.
     ``stopped_until`` is when uploading resumes after a stop, in ISO 8601, or null. ``dashboard`` is the address of the
     dashboard, or null; ``store_blocked`` is the reason why the job store cannot be written, or null.
     """
@@ -108,6 +109,7 @@ class Status(TypedDict):
     folders: list[FolderStatus]
     remotes: list[RemoteStatus]
     jobs: dict[str, int]
+    unreadable_files: int
     bytes: ByteCounts
     eta_seconds: float | None
     dashboard: str | None

@@ -114,7 +114,11 @@ class FileGone(Failure):
 
 
 class FileUnreadable(Failure):
-    """The file exists but cannot be read now: no permission, or a disk error."""
+    """The file exists but cannot be read: no permission, or a disk error. A user must act."""
+
+
+class FileLocked(Failure):
+    """Another program has locked the file; the upload must wait."""
 
 
 class NotUploadable(Failure):

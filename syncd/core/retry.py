@@ -12,7 +12,7 @@ exponential bound spreads many clients, or many jobs, best.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from syncd.core.errors import Failure, FileUnreadable, SessionLost, Transient
+from syncd.core.errors import Failure, FileLocked, SessionLost, Transient
 
 MAX_TRIES = 12
 """Attempts before a job is given up while the server accepts other files; about half an hour by default."""
@@ -62,11 +62,11 @@ def decide(
 ) -> Retry | GiveUp:
     """Return what follows a failed attempt. ``failures`` counts the failures before this one.
 
-    A file that cannot be read is never given up: no event reports that its permissions have changed.
+    A locked file is never given up: no event reports that the lock has ended.
     """
     failures += 1
     most = MAX_LOST if isinstance(failure, SessionLost) else MAX_TRIES
-    if failures >= most and not isinstance(failure, FileUnreadable):
+    if failures >= most and not isinstance(failure, FileLocked):
         return GiveUp(reason=f"{failure} (tried {failures} times)")
     delay = backoff(failures, policy, random)
     if isinstance(failure, Transient) and failure.retry_after is not None:

@@ -31,7 +31,7 @@ class Cause(StrEnum):
     FOUND = "found"
     """A scan or an event showed the file for the first time."""
     CHANGED = "changed"
-    """The file has new content, exists again, or is no longer open for writing."""
+    """The file has new content, exists again, can be read again, or is no longer open for writing."""
     CLAIMED = "claimed"
     """A worker claimed the job."""
     RELEASED = "released"
@@ -44,6 +44,8 @@ class Cause(StrEnum):
     """The server had the content already."""
     REFUSED = "refused"
     """The upload cannot succeed as it is; a user must act."""
+    UNREADABLE = "unreadable"
+    """The file exists but cannot be read; a user must act."""
     UNFIT = "unfit"
     """The file is empty, too large, or not a regular file."""
     GONE = "gone"
@@ -78,6 +80,7 @@ _STEPS: dict[Cause, tuple[tuple[State | None, ...], State]] = {
     Cause.UPLOADED: ((_U,), _D),
     Cause.DUPLICATE: ((_U,), _D),
     Cause.REFUSED: ((_U,), _F),
+    Cause.UNREADABLE: ((_U,), _F),
     Cause.UNFIT: ((None, _Q, _U, _W, _D, _F, _S), _S),
     Cause.GONE: ((_Q, _U, _W, _F), _S),
     Cause.RETRIED: ((_W, _F, _S), _Q),

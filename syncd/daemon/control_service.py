@@ -33,6 +33,7 @@ class _RemainingWork(TypedDict):
     """The remaining work, a part of status and progress."""
 
     jobs: dict[str, int]
+    unreadable_files: int
     bytes: schemas.ByteCounts
     eta_seconds: float | None
 
@@ -93,6 +94,7 @@ class DaemonControlService(api.ControlService):
         moving = rate >= 1 and self._daemon.state == "running"  # the rate is an average, and outlasts a stop
         return {
             "jobs": {state.value: counts.jobs[state] for state in State},
+            "unreadable_files": self._daemon.unreadable_files.count,
             "bytes": {"pending": pending, "sent": runtime.bandwidth_limiter.meter.total, "per_second": round(rate, 1)},
             "eta_seconds": round(pending / rate, 1) if moving else None if pending else 0.0,
         }

@@ -29,6 +29,7 @@ from syncd.daemon.local_files import LocalFiles, open_files
 from syncd.daemon.pause import Pause
 from syncd.daemon.reload import Reload, configure_logging, load_again
 from syncd.daemon.runtime import Runtime, open_runtime
+from syncd.daemon.unreadable_files import UnreadableFiles
 from syncd.dashboard.server import DashboardServer
 from syncd.platform import signals
 from syncd.platform.systemd import notify
@@ -59,6 +60,7 @@ class Daemon(Lifecycle):
         self.after_upload: AfterUploadTask
         self.renewal: CredentialRenewal
         self.files: LocalFiles
+        self.unreadable_files: UnreadableFiles
         self._pause: Pause
         self._reload: Reload
 
@@ -84,6 +86,8 @@ class Daemon(Lifecycle):
         await self._pause.restore()
         self.renewal = CredentialRenewal(runtime, lock=self._reload_lock, suspended=self.after_upload.suspended)
         self._reload = Reload(runtime, self.after_upload, self.renewal)
+        self.unreadable_files = UnreadableFiles(runtime)
+        await self.unreadable_files.load()
         await self.after_upload.recover()
         await self.after_upload.configure()
         async with (
@@ -92,6 +96,7 @@ class Daemon(Lifecycle):
             self._task(self.after_upload.run()),
             self._task(self._pause.run()),
             self._task(CancelledContents(runtime).run()),
+            self._task(self.unreadable_files.run()),
             self._task(self._heartbeat()),
         ):
             await self._run_until_shutdown()

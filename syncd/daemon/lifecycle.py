@@ -14,6 +14,7 @@ from syncd.daemon.after_upload import AfterUploadTask
 from syncd.daemon.credential_renewal import CredentialRenewal
 from syncd.daemon.local_files import LocalFiles
 from syncd.daemon.runtime import Runtime
+from syncd.daemon.unreadable_files import UnreadableFiles
 from syncd.dashboard.server import DashboardServer
 
 
@@ -26,6 +27,7 @@ class Lifecycle(Protocol):
     after_upload: AfterUploadTask
     renewal: CredentialRenewal
     files: LocalFiles
+    unreadable_files: UnreadableFiles
     dashboard: DashboardServer | None
     shutdown_requested: asyncio.Event
 

@@ -16,6 +16,7 @@ from syncd.core.states import WAITS_FOR_WATCH, Cause, Outcome, State
 from syncd.core.text import printable
 from syncd.daemon.after_upload import AfterUploadTask
 from syncd.daemon.runtime import ListenerOrder, Runtime, open_runtime
+from syncd.daemon.unreadable_files import UnreadableFiles
 from syncd.store.records import Change
 from syncd.upload.transfer import Progress
 from syncd.upload.upload import STOPPED
@@ -106,7 +107,7 @@ class _Pass:
     def _count(self, change: Change) -> None:
         if change.after is State.DONE:
             self._finished[str(change.outcome)] += 1
-        elif change.cause in (Cause.UNFIT, Cause.REFUSED):
+        elif change.cause in (Cause.UNFIT, Cause.REFUSED, Cause.UNREADABLE):
             self._finished[change.after] += 1
         if change.cause is Cause.DEFERRED:
             self._deferred[change.job_id] += 1
@@ -120,10 +121,13 @@ class _Pass:
     async def run(self) -> Summary:
         runtime = self._runtime
         after_upload = AfterUploadTask(runtime)
+        unreadable_files = UnreadableFiles(runtime)
+        await unreadable_files.load()
         await after_upload.recover()
         async with background_task(self._report_loop()):
             for watch in runtime.folders.watches.values():
                 await watch.scan_once()
+            await unreadable_files.check()
             self._unsettled = self._unsettled_files()
             self._scanning = False
             while await self._unfinished():

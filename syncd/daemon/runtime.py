@@ -59,6 +59,7 @@ class ListenerOrder(IntEnum):
     AFTER_UPLOAD = auto()
     EVENTS = auto()
     CANCELLED_CONTENTS = auto()
+    UNREADABLE_FILES = auto()
 
 
 class Runtime:

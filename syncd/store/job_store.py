@@ -27,6 +27,7 @@ from syncd.store import (
     recorded_files,
     remotes,
     removals,
+    unreadable_files,
     uploads,
     user_actions,
 )
@@ -257,6 +258,13 @@ class JobStore:
         while more := await self._retry_some_failed():
             queued += more
         return queued
+
+    # Files that cannot be read.
+
+    mark_unreadable = _writes(unreadable_files.mark_unreadable)
+    unreadable_jobs = _reads(unreadable_files.unreadable_jobs)
+    unreadable_among = _reads(unreadable_files.unreadable_among)
+    requeue_readable = _writes(unreadable_files.requeue_readable)
 
     # Contents that the user cancelled.
 

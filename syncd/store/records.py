@@ -66,6 +66,16 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class UnreadableJob:
+    """A job whose file cannot be read; ``remote`` is the name of the remote."""
+
+    id: int
+    folder: str
+    path: str
+    remote: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CancelledJob:
     """A job that the user cancelled. ``version`` and ``fingerprint`` belong to its file.
 

@@ -67,6 +67,9 @@ class JobQueue(Protocol):
     async def refuse(self, job: Job, detail: str) -> State | None:
         """Mark a job as failed until a user acts."""
 
+    async def mark_unreadable(self, job: Job, detail: str) -> State | None:
+        """Mark a job as failed until its file can be read."""
+
     async def skip(self, job: Job, detail: str) -> State | None:
         """Skip a job whose file cannot be uploaded as it is."""
 

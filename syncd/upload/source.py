@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from syncd.asyncio_tools import Batcher
-from syncd.core.errors import FileChanged, FileGone, FileInUse, FileUnreadable, NotUploadable
+from syncd.core.errors import FileChanged, FileGone, FileInUse, FileLocked, FileUnreadable, NotUploadable
 from syncd.core.model import Content, Fingerprint
 from syncd.core.states import IN_USE
 from syncd.platform.file_info import read_at
@@ -64,7 +64,7 @@ class FileSource:
         """Open ``path`` below ``folder`` if it is still in the ``expected`` state.
 
         ``FileInUse`` if another program has it open for writing; ``FileChanged`` if it is in another state;
-        ``FileGone``, ``FileUnreadable`` or ``NotUploadable`` if it cannot be opened.
+        ``FileGone``, ``FileLocked``, ``FileUnreadable`` or ``NotUploadable`` if it cannot be opened.
         """
         opener = FileOpener()
         return await opener.open(folder, path, expected, block_size=block_size, follow_symlinks=follow_symlinks)
@@ -266,7 +266,7 @@ def open_regular(folder: str, path: str, *, follow_symlinks: bool) -> int:
     """Open a regular file below ``folder`` for reading; return its descriptor. Blocks.
 
     A symbolic link anywhere below ``folder`` is refused unless ``follow_symlinks`` is set. ``FileGone``,
-    ``FileUnreadable`` or ``NotUploadable`` if the file cannot be opened.
+    ``FileLocked``, ``FileUnreadable`` or ``NotUploadable`` if the file cannot be opened.
     """
     with _reading():
         return open_inside(folder, path, follow_symlinks=follow_symlinks)
@@ -287,7 +287,7 @@ def _reading() -> Iterator[None]:
         if error.errno == errno.ELOOP:
             raise NotUploadable("not a regular file") from None
         if error.errno == errno.EBUSY:
-            raise FileUnreadable("another program has locked the file; syncd tries again later") from None
+            raise FileLocked("another program has locked the file; syncd tries again later") from None
         raise FileUnreadable(f"the file cannot be read: {error.strerror}") from None
 
 

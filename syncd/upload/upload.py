@@ -201,14 +201,11 @@ class UploadAttempt:
         )
 
     async def _record_failure(self, failure: Failure) -> None:
-        policy = self._context.folder_policy(self.job.folder)
-        if isinstance(failure, FileGone | FileUnreadable) and not await asyncio.to_thread(policy.is_present):
-            state = await self._wait_for_folder()
-        else:
-            state = await self._apply_failure(failure)
+        state = await self._apply_failure(failure)
         if isinstance(failure, FileGone | FileChanged | FileInUse):
-            policy.recheck(self.job.path)
-        if state is State.FAILED and self._transfer is not None:  # a retry must not resume the same session
+            self._context.folder_policy(self.job.folder).recheck(self.job.path)
+        rejected = state is State.FAILED and not isinstance(failure, FileUnreadable)
+        if rejected and self._transfer is not None:  # a retry must not resume the same session
             await self._store.drop_session(self.job.remote_id, self._transfer.content.key)
 
     async def _apply_failure(self, failure: Failure) -> State | None:
@@ -221,8 +218,8 @@ class UploadAttempt:
                 return await store.cancel_again(job, failure.sha256)
             case NotUploadable():
                 return await store.skip(job, str(failure))
-            case FileGone():
-                return await store.mark_gone(job)
+            case FileGone() | FileUnreadable():
+                return await self._record_unavailable(failure)
             case FileChanged() | FileInUse():
                 return await self._wait_for_watch(failure)
             case Transient() | Unauthorized() if self._endpoint.down:  # the breaker is open, perhaps by this failure
@@ -232,10 +229,18 @@ class UploadAttempt:
             case _:
                 return await self._retry_later(failure, failures=job.failures)
 
-    async def _wait_for_folder(self) -> State | None:
-        """Defer the job of a file whose folder is missing; the watch queues it again."""
-        due_at = self._context.clock() + WATCH_RETRY_SECONDS
-        return await self._store.defer(self.job, due_at=due_at, failures=self.job.failures, detail=FOLDER_MISSING)
+    async def _record_unavailable(self, failure: FileGone | FileUnreadable) -> State | None:
+        """Record that the file is gone or cannot be read.
+
+        While its folder is missing, the job waits instead; the watch queues it again.
+        """
+        job, store = self.job, self._store
+        if not await asyncio.to_thread(self._context.folder_policy(job.folder).is_present):
+            due_at = self._context.clock() + WATCH_RETRY_SECONDS
+            return await store.defer(job, due_at=due_at, failures=job.failures, detail=FOLDER_MISSING)
+        if isinstance(failure, FileGone):
+            return await store.mark_gone(job)
+        return await store.mark_unreadable(job, str(failure))
 
     async def _wait_for_watch(self, failure: Failure) -> State | None:
         """Defer the job of a changed file; the watch queues it again when the file has settled."""

@@ -78,6 +78,7 @@ BAD_FOLDER, BAD_REMOTE = {**STATUS["folders"][0]}, {**STATUS["remotes"][0]}
         ({"jobs": {"queued": 0, "done": 9}}, 0, "everything is uploaded"),
         ({"jobs": {"done": 9, "skipped": 2}}, 0, "everything is uploaded, except 2 skipped uploads"),
         ({"jobs": {"done": 9, "failed": 1}}, 1, "1 failed upload"),
+        ({"jobs": {"done": 9, "failed": 3}, "unreadable_files": 2}, 1, "3 failed uploads (2 files cannot be read)"),
         ({"state": "stopped"}, 1, "uploading is stopped"),
         ({"folders": [{**BAD_FOLDER, "detail": "1 not readable"}]}, 1, "folder /srv/inbox: 1 not readable"),
         ({"folders": [{**BAD_FOLDER, "state": "offline", "detail": "gone"}]}, 2, "folder /srv/inbox is missing"),

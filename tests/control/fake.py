@@ -58,6 +58,7 @@ STATUS = {
         }
     ],
     "jobs": {"queued": 3, "uploading": 2, "waiting": 0, "done": 115, "failed": 0, "skipped": 0},
+    "unreadable_files": 0,
     "bytes": {"pending": 1048576, "sent": 73400320, "per_second": 524288.0},
     "eta_seconds": 2.0,
     "dashboard": "http://127.0.0.1:8765",

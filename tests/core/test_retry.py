@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.core.errors import FileUnreadable, SessionLost, Transient
+from syncd.core.errors import FileLocked, SessionLost, Transient
 from syncd.core.retry import MAX_LOST, MAX_TRIES, GiveUp, Policy, Retry, backoff, decide
 
 POLICY = Policy(initial=1, maximum=300)
@@ -39,5 +39,5 @@ def test_decide_lost_session_gives_up_after_max_lost():
     assert isinstance(_decide(SessionLost("lost"), MAX_LOST - 1), GiveUp)
 
 
-def test_decide_unreadable_file_never_gives_up():
-    assert isinstance(_decide(FileUnreadable("no permission"), 10_000), Retry)
+def test_decide_locked_file_never_gives_up():
+    assert isinstance(_decide(FileLocked("locked"), 10_000), Retry)

@@ -288,12 +288,13 @@ def test_unreadable_files_upload_once_readable(daemon, receiver):
     closed.chmod(0)
     shut.chmod(0)
     daemon.start()
-    (job, _) = daemon.wait_for_states(closed, {"waiting"})
+    (job, _) = daemon.wait_for_states(closed, {"failed"})
     assert "no permission to read the file" in job["detail"]
     wait_until_sync(
         lambda: "folder: Permission denied" in (folder(daemon)["detail"] or ""), "it says what it can't look into"
     )
-    daemon.wait_for_counts(done=2, waiting=2)
+    daemon.wait_for_counts(done=2, failed=2)
+    assert daemon.client.status()["unreadable_files"] == 1
     closed.chmod(0o600)
     shut.chmod(0o700)
     wait_until_uploaded(daemon, receiver, contents)

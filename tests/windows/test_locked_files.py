@@ -15,7 +15,7 @@ import pywintypes
 import win32con
 import win32file
 
-from syncd.core.errors import FileUnreadable
+from syncd.core.errors import FileLocked
 from syncd.platform import openat, removable_file, removal
 from syncd.platform.removal import ArchiveDirectory, RemovalProof
 from syncd.platform.windows import openat as windows_openat
@@ -70,7 +70,7 @@ async def test_file_locked_during_hash_is_retried(file, monkeypatch):
     source = await FileSource.open(str(file.parent), "a.jpg", fingerprint_of(os.lstat(file)), block_size=1024)
     try:
         monkeypatch.setattr(win32file, "ReadFile", refuse)
-        with pytest.raises(FileUnreadable, match="another program has locked the file; syncd tries again later"):
+        with pytest.raises(FileLocked, match="another program has locked the file; syncd tries again later"):
             await source.hash(hashlib.sha256())
     finally:
         source.close()

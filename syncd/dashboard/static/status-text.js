@@ -188,6 +188,7 @@ const CAUSES = {
   uploaded: "confirmed by the server",
   duplicate: "already on server",
   refused: "rejected",
+  unreadable: "file cannot be read",
   unfit: "not suitable for upload",
   gone: "file removed",
   retried: "retry requested",
