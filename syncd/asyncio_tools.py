@@ -69,6 +69,14 @@ async def wait_for_event(event: asyncio.Event, seconds: float | None) -> None:
             await event.wait()
 
 
+async def in_batches(work: Callable[[Sequence[A]], Awaitable[list[T]]], items: Sequence[A], size: int) -> list[T]:
+    """Call ``work`` with up to ``size`` items at a time, one call after the other; return the results of all calls."""
+    results: list[T] = []
+    for start in range(0, len(items), size):
+        results += await work(items[start : start + size])
+    return results
+
+
 async def for_each(items: AsyncIterator[T], work: Callable[[T], Awaitable[None]], *, limit: int) -> None:
     """Await ``work(item)`` for all ``items``, up to ``limit`` at a time.
 

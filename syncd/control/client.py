@@ -18,6 +18,7 @@ from syncd.control.job_targets import Target
 from syncd.control.routes import Route
 from syncd.control.schemas import JobDetail, JobPage, LogEvent, Status, VerifyResults
 from syncd.control.service import JobQuery, LogQuery
+from syncd.core.states import State
 from syncd.platform.sockets import Connection, connect
 
 RESTART_ADVICE = f"this command is syncd {__version__}; restart the daemon to run the same version"
@@ -142,6 +143,18 @@ class ControlClient:
             group="file" if query.siblings else None,
         )
 
+    def job_snapshot(self, query: JobQuery) -> JobPage:
+        """Return any number of jobs at one moment; ``before`` and ``siblings`` have no effect."""
+        return self._call(
+            routes.JOB_SNAPSHOT,
+            state=query.state,
+            limit=query.limit,
+            search=query.search,
+            folder=query.folder,
+            remote=query.remote,
+            sort=query.sort,
+        )
+
     def log(self, query: LogQuery | None = None) -> list[LogEvent]:
         """Return the last log events, oldest first."""
         query = query or LogQuery()
@@ -152,13 +165,13 @@ class ControlClient:
         """Return the jobs of a file, or the job with an id, with their history."""
         return self._call(routes.JOB, target=target)["jobs"]
 
-    def retry(self, chosen: Sequence[Target] | None) -> int:
-        """Queue jobs again, or all failed jobs for None; return their number."""
-        return self._call(routes.RETRY, targets="all" if chosen is None else chosen)["count"]
+    def retry(self, chosen: Sequence[Target] | None, state: State | None = None) -> int:
+        """Queue jobs again, or all failed jobs for None; with ``state``, only or all in it. Return their number."""
+        return self._call(routes.RETRY, targets="all" if chosen is None else chosen, state=state)["count"]
 
-    def cancel(self, chosen: Sequence[Target]) -> int:
-        """Cancel jobs; return their number."""
-        return self._call(routes.CANCEL, targets=chosen)["count"]
+    def cancel(self, chosen: Sequence[Target] | None) -> int:
+        """Cancel jobs, or all unfinished jobs for None; return their number."""
+        return self._call(routes.CANCEL, targets="unfinished" if chosen is None else chosen)["count"]
 
     def verify(self, chosen: Sequence[Target], *, repair: bool) -> VerifyResults:
         """Download and compare the copies of at most 100 targets."""

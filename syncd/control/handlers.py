@@ -3,7 +3,9 @@
 :mod:`syncd.control.file_handlers` has the routes that carry files.
 """
 
+import json
 from collections.abc import Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +15,7 @@ from syncd.control import event_schemas, openapi, routes, schemas, sse
 from syncd.control.dispatch import SERVICE, json_handler, raw_handler
 from syncd.control.job_targets import Target
 from syncd.control.service import ControlService, InvalidRequestError, JobQuery, Limits, LogQuery
+from syncd.core.states import State
 
 
 @raw_handler(routes.HEALTH)
@@ -57,6 +60,25 @@ async def _remotes(service: ControlService) -> schemas.Remotes:
 @json_handler(routes.JOBS)
 async def _jobs(service: ControlService, group: str, **query: Any) -> schemas.JobPage:
     return await service.jobs(JobQuery(**query, siblings=group == "file"))
+
+
+@raw_handler(routes.JOB_SNAPSHOT)
+async def _job_snapshot(request: web.Request, **query: Any) -> web.StreamResponse:
+    """Send a :class:`~syncd.control.schemas.JobPage` in parts, so that the list is never complete in memory."""
+    async with aclosing(request.app[SERVICE].job_snapshot(JobQuery(**query))) as pages:
+        page = await anext(pages)  # raises the errors of the request before any output
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        await response.write(b'{"jobs": [')
+        await response.write(_items(page))
+        async for page in pages:
+            await response.write(b", " + _items(page))
+        await response.write(f'], "siblings": [], "next": {json.dumps(page["next"])}}}'.encode())
+        return response
+
+
+def _items(page: schemas.JobPage) -> bytes:
+    return json.dumps(page["jobs"])[1:-1].encode()
 
 
 @json_handler(routes.JOB)
@@ -107,12 +129,12 @@ async def _rescan(service: ControlService, path: str | None) -> schemas.Empty:
 
 
 @json_handler(routes.RETRY)
-async def _retry(service: ControlService, targets: Sequence[Target] | None) -> schemas.JobCount:
-    return {"count": await service.retry(targets)}
+async def _retry(service: ControlService, targets: Sequence[Target] | None, state: State | None) -> schemas.JobCount:
+    return {"count": await service.retry(targets, state)}
 
 
 @json_handler(routes.CANCEL)
-async def _cancel(service: ControlService, targets: Sequence[Target]) -> schemas.JobCount:
+async def _cancel(service: ControlService, targets: Sequence[Target] | None) -> schemas.JobCount:
     return {"count": await service.cancel(targets)}
 
 

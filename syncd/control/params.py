@@ -1,7 +1,8 @@
 # ruff: noqa: D102 - Parameter documents the methods
 """Parses, encodes and documents the parameters of the control API, a class per type.
 
-:mod:`syncd.control.routes` lists the parameters of each route. The daemon calls :meth:`Parameter.parse` and the client
+:mod:`syncd.control.routes` lists the parameters of each route; :mod:`syncd.control.job_params` has the types for jobs.
+The daemon calls :meth:`Parameter.parse` and the client
 :meth:`Parameter.encode`. The OpenAPI document uses :attr:`Parameter.schema`, the reference :attr:`Parameter.example`.
 """
 
@@ -10,8 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from syncd.control import job_targets
-from syncd.control.job_targets import Target
 from syncd.control.service import InvalidRequestError
 
 Json = dict[str, Any]
@@ -90,8 +89,12 @@ class Choice(Parameter):
             return {"type": "integer", "enum": values}
         return {"type": "string", "enum": [str(word) for word in self.choices]}
 
-    def parse(self, given: str) -> Any:
-        if given not in self.choices:
+    @property
+    def example(self) -> str:
+        return " or ".join(f'"{word}"' for word in self.choices)
+
+    def parse(self, given: object) -> Any:
+        if not isinstance(given, str) or given not in self.choices:
             raise InvalidRequestError(f"{self.name} must be one of {', '.join(self.choices)}")
         return self.choices[given]
 
@@ -186,90 +189,6 @@ class Limit(Parameter):
         return given  # type: ignore[return-value]  # the schema names its types
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class TargetParameter(Parameter):
-    """A job or a file: see :mod:`syncd.control.job_targets`."""
-
-    description: str = "A job's id in digits, or a file:// URI with an absolute path."
-
-    def parse(self, given: object) -> Any:
-        return _target(given)
-
-    def encode(self, value: Target) -> str:
-        return job_targets.encode_target(value)
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class JobId(TargetParameter):
-    """A job's id."""
-
-    description: str = "A job's id in digits."
-
-    def parse(self, given: object) -> int:
-        target = _target(given)
-        if not isinstance(target, int):
-            raise InvalidRequestError(f"{self.name} must be a job's id")
-        return target
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class FileUri(TargetParameter):
-    """An absolute path as a ``file://`` URI; the parsed value is the path."""
-
-    description: str = "A file:// URI with the bytes of an absolute path."
-
-    @property
-    def type_schema(self) -> Json:
-        return {"type": "string", "format": "uri"}
-
-    @property
-    def example(self) -> str:
-        return "file URI"
-
-    def parse(self, given: object) -> str | None:
-        if given is None and not self.required:
-            return None
-        target = _target(given)
-        if isinstance(target, int):
-            raise InvalidRequestError(f"{self.name} must be a file:// URI")
-        return target
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class TargetList(Parameter):
-    """A list of at most ``maximum`` targets in a JSON body.
-
-    With ``allow_all``, ``"all"`` is valid too, and its value is None.
-    """
-
-    required: bool = True
-    maximum: int | None = None
-    allow_all: bool = False
-
-    @property
-    def type_schema(self) -> Json:
-        schema: Json = {"type": "array", "items": TargetParameter(name="").schema, "minItems": 1}
-        if self.maximum is not None:
-            schema["maxItems"] = self.maximum
-        return {"oneOf": [{"const": "all"}, schema]} if self.allow_all else schema
-
-    @property
-    def example(self) -> str:
-        return '[target, …] or "all"' if self.allow_all else "[target, …]"
-
-    def parse(self, given: object) -> list[Target] | None:
-        if given == "all" and self.allow_all:
-            return None
-        if not isinstance(given, list) or not given:
-            raise InvalidRequestError("targets must be a list with at least one target")
-        if self.maximum is not None and len(given) > self.maximum:
-            raise InvalidRequestError(f"targets must be a list with at most {self.maximum} targets")
-        return [_target(item) for item in given]
-
-    def encode(self, value: Collection[Target] | str) -> list[str] | str:
-        return value if isinstance(value, str) else [job_targets.encode_target(target) for target in value]
-
-
 def parse_all(parameters: Collection[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the value of each parameter by its name.
 
@@ -287,12 +206,3 @@ def parse_all(parameters: Collection[Parameter], given: Mapping[str, Any]) -> di
         else parameter.default
         for parameter in parameters
     }
-
-
-def _target(given: object) -> Target:
-    if not isinstance(given, str):
-        raise InvalidRequestError("a target must be a text: a job's id or a file:// URI")
-    try:
-        return job_targets.decode_target(given)
-    except ValueError as error:
-        raise InvalidRequestError(str(error)) from None

@@ -11,23 +11,11 @@ from typing import Any, Generic, TypeVar
 
 from syncd.control import schemas
 from syncd.control.event_schemas import EVENT_KINDS
-from syncd.control.params import (
-    Choice,
-    FileUri,
-    Flag,
-    Instant,
-    JobId,
-    Limit,
-    Number,
-    Parameter,
-    TargetList,
-    TargetParameter,
-    WordList,
-)
+from syncd.control.job_params import JOB_FILTERS, MAX_JOBS, FileUri, JobId, TargetList, TargetParameter
+from syncd.control.params import Choice, Flag, Instant, Limit, Number, Parameter, WordList
 from syncd.control.service import JobQuery, LogQuery
 from syncd.core.log_levels import LEVELS
-from syncd.core.model import Sort
-from syncd.core.states import State
+from syncd.core.states import Cause, sources
 
 T = TypeVar("T")
 
@@ -108,20 +96,23 @@ JOBS = Route(
     answer='`{"jobs": […], "siblings": […], "next": cursor}`. At most 1000 jobs a page; see '
     "[selecting jobs](#selecting-jobs).",
     query=(
-        Choice(name="state", choices={state.value: state for state in State}),
+        *JOB_FILTERS,
         Number(name="limit", maximum=1000, default=JobQuery().limit),
         Parameter(name="before", description="The `next` of the page before."),
-        Parameter(name="search", description="Text in the path."),
-        FileUri(name="folder"),
-        Parameter(name="remote", description="A remote's name."),
-        Choice(name="sort", choices={sort.value: sort for sort in Sort}, default=JobQuery().sort),
         Choice(
-            name="group",
-            choices={"job": "job", "file": "file"},
-            default="job",
-            description="`file`: with `siblings`.",
+            name="group", choices={"job": "job", "file": "file"}, default="job", description="`file`: with `siblings`."
         ),
     ),
+)
+JOB_SNAPSHOT = Route(
+    method="GET",
+    path="/v1/jobs/snapshot",
+    response=schemas.JobPage,
+    summary="Any number of jobs at one moment",
+    answer="As `GET /v1/jobs`, but in one page of any size: the jobs at one moment, each once, even while they change. "
+    "`siblings` is empty.",
+    query=(*JOB_FILTERS, Number(name="limit", maximum=MAX_JOBS, default=MAX_JOBS)),
+    allow_head=False,
 )
 JOB = Route(
     method="GET",
@@ -140,12 +131,7 @@ PREVIEW = Route(
     "first 64 KiB as text. See [file contents](#file-contents).",
     query=(
         JobId(name="job", required=True),
-        Choice(
-            name="size",
-            choices={"320": 320, "1600": 1600},
-            default=320,
-            description="Pixels of the longest edge.",
-        ),
+        Choice(name="size", choices={"320": 320, "1600": 1600}, default=320, description="Pixels of the longest edge."),
     ),
     media_type="image/webp",
     allow_head=False,
@@ -259,16 +245,20 @@ RETRY = Route(
     path="/v1/retry",
     response=schemas.JobCount,
     summary="Queue jobs again",
-    answer='`{"count": n}`',
-    body=(TargetList(name="targets", allow_all=True),),
+    answer='`{"count": n}`. Queues failed, skipped and waiting jobs again, or only those in `state`. A target can be a '
+    "folder: it stands for all files below it. `all` means all failed jobs, or all in `state`.",
+    body=(
+        TargetList(name="targets", word="all"),
+        Choice(name="state", choices={state.value: state for state in sources(Cause.RETRIED)}),
+    ),
 )
 CANCEL = Route(
     method="POST",
     path="/v1/cancel",
     response=schemas.JobCount,
     summary="Cancel jobs",
-    answer='`{"count": n}`',
-    body=(TargetList(name="targets"),),
+    answer='`{"count": n}`. `unfinished` means all queued, uploading and waiting jobs.',
+    body=(TargetList(name="targets", word="unfinished"),),
 )
 VERIFY = Route(
     method="POST",

@@ -4,7 +4,7 @@ The handlers (:mod:`syncd.control.handlers`) call :class:`ControlService`, :mod:
 implements it. The documents that it returns are in :mod:`syncd.control.schemas`.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -222,20 +222,29 @@ class ControlService(Protocol):
         Raises :class:`InvalidRequestError` for an invalid cursor.
         """
 
+    def job_snapshot(self, query: JobQuery) -> AsyncGenerator[JobPage]:
+        """Yield the jobs at one moment, page by page.
+
+        Raises :class:`NotFoundError` for an unknown remote.
+        """
+
     async def show(self, target: Target) -> list[JobDetail]:
         """Return the job with an id, or the jobs of a file.
 
         Raises :class:`NotFoundError` if there are none.
         """
 
-    async def retry(self, targets: Sequence[Target] | None) -> int:
-        """Queue jobs again, or all failed jobs for None; return their number.
+    async def retry(self, targets: Sequence[Target] | None, state: State | None = None) -> int:
+        """Queue failed, skipped and waiting jobs again, or only those in ``state``; return their number.
 
-        Raises :class:`NotFoundError`.
+        A target that is a folder stands for all files below it. None means all failed jobs, or all in ``state``. Raises
+        :class:`NotFoundError`.
         """
 
-    async def cancel(self, targets: Sequence[Target]) -> int:
+    async def cancel(self, targets: Sequence[Target] | None) -> int:
         """Cancel jobs, including those that are uploading; return their number.
+
+        None means all queued, uploading and waiting jobs.
 
         Raises :class:`NotFoundError`.
         """

@@ -3,9 +3,9 @@
 :mod:`syncd.daemon.serializers` converts the values of the store and the uploads to JSON documents.
 """
 
-import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TypedDict
 
@@ -15,18 +15,15 @@ from syncd.control import event_schemas, schemas
 from syncd.control import service as api
 from syncd.control.events import Hub
 from syncd.control.job_targets import Target
-from syncd.core.states import IN_USE, State
+from syncd.core.states import Cause, State, sources
 from syncd.core.text import printable
-from syncd.daemon import serializers
+from syncd.daemon import serializers, target_jobs
 from syncd.daemon.lifecycle import Lifecycle
 from syncd.daemon.local_files import LocalFiles
 from syncd.daemon.online_verify import verify_jobs
 from syncd.paths import inside
-from syncd.platform.file_info import on_disk_case
-from syncd.platform.files import join_path
-from syncd.store.records import JobFilter, JobRecord
+from syncd.store.records import PENDING, JobFilter, JobRecord, Page
 from syncd.upload.throttle import STEP_SECONDS
-from syncd.watch.folder import NOT_QUIET
 
 
 class _RemainingWork(TypedDict):
@@ -182,21 +179,31 @@ class DaemonControlService(api.ControlService):
 
     async def jobs(self, query: api.JobQuery) -> schemas.JobPage:
         """Return a page of jobs."""
-        runtime = self._daemon.runtime
-        if query.remote is not None and query.remote not in runtime.remote_ids:
-            raise api.NotFoundError(f"there is no remote {printable(query.remote)}")
-        page = await runtime.store.page(
-            JobFilter(
-                remote_ids=[number for name, number in runtime.remote_ids.items() if query.remote in (None, name)],
-                state=query.state,
-                folder=query.folder,
-                search=query.search,
-                sort=query.sort,
-                after=serializers.decode_cursor(query.before, query.sort),
-                limit=query.limit,
-                sibling_remote_ids=list(runtime.remote_ids.values()) if query.siblings else (),
-            )
+        return self._page(await self._daemon.runtime.store.page(self._filter(query)), query)
+
+    async def job_snapshot(self, query: api.JobQuery) -> AsyncGenerator[schemas.JobPage]:
+        """Yield the jobs at one moment, page by page."""
+        async with aclosing(self._daemon.runtime.store.snapshot(self._filter(query))) as pages:
+            async for page in pages:
+                yield self._page(page, query)
+
+    def _filter(self, query: api.JobQuery) -> JobFilter:
+        remote_ids = self._daemon.runtime.remote_ids
+        if query.remote is not None and query.remote not in remote_ids:
+            known = ", ".join(remote_ids)
+            raise api.NotFoundError(f"there is no remote {printable(query.remote)}; the remotes are: {known}")
+        return JobFilter(
+            remote_ids=[number for name, number in remote_ids.items() if query.remote in (None, name)],
+            state=query.state,
+            folder=query.folder,
+            search=query.search,
+            sort=query.sort,
+            after=serializers.decode_cursor(query.before, query.sort),
+            limit=query.limit,
+            sibling_remote_ids=list(remote_ids.values()) if query.siblings else (),
         )
+
+    def _page(self, page: Page, query: api.JobQuery) -> schemas.JobPage:
         return {
             "jobs": self._serialize(page.jobs),
             "siblings": self._serialize(page.siblings),
@@ -206,7 +213,7 @@ class DaemonControlService(api.ControlService):
     async def show(self, target: Target) -> list[schemas.JobDetail]:
         """Return the jobs of a file, or the job with an id, with their history."""
         store = self._daemon.runtime.store
-        records = await self._find(target)
+        records = await self._find([target])
         return [
             {**job, "history": [serializers.step(step) for step in await store.history(job["id"])]}
             for job in self._serialize(records)
@@ -217,57 +224,39 @@ class DaemonControlService(api.ControlService):
         sent = {progress.job.id: progress.sent for progress in self._daemon.runtime.scheduler.progress()}
         return [serializers.job(record, sent.get(record.id)) for record in records]
 
-    async def _find(self, target: Target) -> list[JobRecord]:
-        runtime = self._daemon.runtime
-        if isinstance(target, int):
-            record = await runtime.store.job(target)
-            if record is None:
-                raise api.NotFoundError(f"there is no job {target}")
-            return [record]
-        folders = list(runtime.folders.watches)
-        records = await runtime.store.jobs_of(await asyncio.to_thread(_as_on_disk, target, folders), folders)
-        if records:
-            return records
-        raise api.NotFoundError(f"{printable(target)}: {await asyncio.to_thread(self._why_unknown, target)}")
+    async def _find(self, targets: Sequence[Target]) -> list[JobRecord]:
+        return [record for target in targets for record in await target_jobs.find(self._daemon.runtime, target)]
 
-    def _why_unknown(self, path: str) -> str:
-        """Return the reason why a path has no job."""
-        for folder, watch in self._daemon.runtime.folders.watches.items():
-            if relative := inside(folder, path):
-                if not os.path.lexists(join_path(folder, relative)):
-                    return "there is no such file"
-                if watch.in_use(relative):
-                    return f"not queued yet: it is {IN_USE}, and is uploaded when that closes it"
-                if watch.settling(relative):
-                    return f"not queued yet: the file is {NOT_QUIET}"
-                return "not known: its name is left out by include or exclude, or it has not been seen yet (rescan)"
-        return "it is in none of the watched folders"
-
-    async def retry(self, targets: Sequence[Target] | None) -> int:
-        """Queue jobs again, or all failed jobs for None."""
+    async def retry(self, targets: Sequence[Target] | None, state: State | None = None) -> int:
+        """Queue jobs again: those of files, folders and ids, or all failed jobs for None; only those in ``state``."""
         store = self._daemon.runtime.store
         if targets is None:
-            return len(await store.retry())
-        return len(await store.retry(await self._ids(targets)))
+            ids = None if state is None else await store.ids_in_states([state])
+            return len(await store.retry(ids, backlog=True))
+        found = target_jobs.InStates([state] if state else sources(Cause.RETRIED))
+        for target in targets:
+            await found.add(self._daemon.runtime, target)
+        return len(await store.retry(found.named)) + len(await store.retry(found.below, backlog=True))
 
-    async def cancel(self, targets: Sequence[Target]) -> int:
-        """Cancel jobs, including those that are uploading."""
+    async def cancel(self, targets: Sequence[Target] | None) -> int:
+        """Cancel jobs, including those that are uploading; all unfinished jobs for None."""
         runtime = self._daemon.runtime
-        cancelled = await runtime.store.cancel(await self._ids(targets))
+        if targets is None:
+            ids = await runtime.store.ids_in_states(PENDING)
+        else:
+            ids = [record.id for record in await self._find(targets)]
+        cancelled = await runtime.store.cancel(ids)
         await runtime.scheduler.cancel(set(cancelled))
         return len(cancelled)
 
     async def verify(self, targets: Sequence[Target], *, repair: bool) -> schemas.VerifyResults:
         """Download and compare the copies of these jobs."""
-        records = {record.id: record for target in targets for record in await self._find(target)}
+        records = {record.id: record for record in await self._find(targets)}
         work = verify_jobs(self._daemon.runtime, list(records.values()), repair=repair)
         verified = await run_until(self._daemon.shutdown_requested, work)
         if verified is None:
             raise api.BusyError("the daemon is ending: ask again when it is back")
         return verified
-
-    async def _ids(self, targets: Sequence[Target]) -> list[int]:
-        return [record.id for target in targets for record in await self._find(target)]
 
     async def reload(self) -> list[str]:
         """Apply the configuration file."""
@@ -284,11 +273,3 @@ class DaemonControlService(api.ControlService):
     async def shutdown(self) -> None:
         """Start the shutdown of the process."""
         self._daemon.request_shutdown()
-
-
-def _as_on_disk(path: str, folders: Sequence[str]) -> str:
-    """Return the spelling of an existing file on disk, which the store has."""
-    for folder in folders:
-        if relative := inside(folder, path):
-            return os.path.join(folder, on_disk_case(folder, relative) or relative)
-    return path

@@ -22,7 +22,7 @@ from syncd.remotes.base import WriteCallback
 from syncd.store import job_log
 from syncd.store.copies import Copy, PathScope
 from syncd.store.job_store import JobStore
-from syncd.store.user_actions import RETRY_BATCH_JOBS
+from syncd.store.user_actions import BATCH_JOBS
 
 
 class Verdict(StrEnum):
@@ -226,7 +226,7 @@ async def repair(config: Config, job_ids: Sequence[int]) -> int:
     store = await JobStore.open(str(config.store), clock=time.time)
     store.changes.subscribe(job_log.log_change)
     try:
-        batches = [job_ids[start : start + RETRY_BATCH_JOBS] for start in range(0, len(job_ids), RETRY_BATCH_JOBS)]
+        batches = [job_ids[start : start + BATCH_JOBS] for start in range(0, len(job_ids), BATCH_JOBS)]
         return sum([len(await store.repair(batch)) for batch in batches])
     finally:
         await store.close()

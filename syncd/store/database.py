@@ -13,7 +13,7 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from operator import attrgetter
@@ -136,6 +136,12 @@ class Database:
         if self._queue.closed:
             raise _closed()
         return await self._reader.read_together(work, argument)
+
+    def read_in_steps(self, work: Callable[[Connection], Iterator[T]]) -> AsyncGenerator[T]:
+        """Yield the results of ``work`` from one read-only transaction, which lasts until the iteration ends."""
+        if self._queue.closed:
+            raise _closed()
+        return self._reader.read_in_steps(work)
 
     async def close(self) -> None:
         """Finish all earlier calls, and close the file."""

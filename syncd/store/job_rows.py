@@ -4,11 +4,11 @@
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Row, Select, bindparam, func, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, bindparam, column, func, select
 
 from syncd.core.model import Fingerprint
 from syncd.core.states import State
@@ -59,6 +59,15 @@ def batched(values: Iterable[T]) -> Iterable[list[T]]:
     rest = iter(values)
     while batch := list(islice(rest, MAX_STATEMENT_VALUES)):
         yield batch
+
+
+def is_any_of(ids: ColumnElement[int], values: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition that ``ids`` is one of ``values``.
+
+    There may be more values than a statement can have parameters.
+    """
+    each = func.json_each(json.dumps(list(values))).table_valued(column("value"))
+    return ids.in_(select(each.c.value))
 
 
 def load(connection: Connection, job_id: int) -> Row[Any] | None:

@@ -6,13 +6,14 @@ call may still be carried out.
 """
 
 import sys
-from collections.abc import Callable, Coroutine, Sequence
-from functools import wraps
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from functools import partial, wraps
 from operator import itemgetter
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
+from syncd.asyncio_tools import in_batches
 from syncd.core.model import Stored
 from syncd.core.states import Outcome, State
 from syncd.store import (
@@ -32,7 +33,7 @@ from syncd.store import (
     user_actions,
 )
 from syncd.store.database import Database
-from syncd.store.records import Change, Job, JobFilter, JobRecord
+from syncd.store.records import Change, Job, JobFilter, JobRecord, Page
 from syncd.store.transitions import UnitOfWork
 
 A = TypeVar("A")
@@ -197,20 +198,14 @@ class JobStore:
         return [(state, work.changes if number == 0 else []) for number, state in enumerate(states)]
 
     async def next_due(self, remote_id: int) -> float | None:
-        """Return when the next job of a remote is due, possibly in the past.
-
-        Return None if no job is pending.
-        """
+        """Return when the next job of a remote is due, possibly in the past; None if no job is pending."""
         now = self._clock()
         return await self.database.read(lambda connection: claim_order.next_due(connection, remote_id, now))
 
     # Upload sessions and contents.
 
     async def acknowledge(self, remote_id: int, key: str, token: str, index: int) -> None:
-        """Record that the server has chunk ``index``, if the session still has this ``token``.
-
-        Waiting calls are recorded together.
-        """
+        """Record that the server has chunk ``index`` if the session has this ``token``; waiting calls together."""
         chunk = uploads.Acknowledgement(remote_id=remote_id, key=key, token=token, index=index)
         await self.database.write_together(uploads.acknowledge_all, chunk, patient=True)
 
@@ -230,11 +225,17 @@ class JobStore:
     counts = _reads(queries.counts)
     files_count = _reads(queries.files_count)
     page = _reads(pages.page)
+    ids_in_states = _reads(queries.ids_in_states)
+    ids_below = _reads(queries.ids_below)
     copies_of = _reads(copies.copies_of)
 
     async def jobs(self, remote_ids: Sequence[int], *, state: State | None = None, limit: int = 50) -> list[JobRecord]:
         """Return up to ``limit`` jobs in ``state``, the last changed first."""
         return (await self.page(JobFilter(remote_ids=remote_ids, state=state, limit=limit))).jobs
+
+    def snapshot(self, query: JobFilter) -> AsyncGenerator[Page]:
+        """Yield the jobs that ``query`` selects, at one moment, page by page."""
+        return self.database.read_in_steps(lambda connection: pages.snapshot(connection, query))
 
     async def unfinished(self, remote_ids: Sequence[int]) -> int:
         """Return the number of unfinished jobs of remotes."""
@@ -242,22 +243,26 @@ class JobStore:
 
     # Commands of the user.
 
-    cancel = _writes(user_actions.cancel)
+    _cancel = _writes(user_actions.cancel)
     repair = _writes(user_actions.repair)
     _retry = _writes(user_actions.retry)
     _retry_some_failed = _writes(user_actions.retry_some_failed)
 
-    async def retry(self, job_ids: Sequence[int] | None = None) -> list[int]:
-        """Queue jobs again that are waiting, failed or skipped; return their ids.
+    async def retry(self, job_ids: Sequence[int] | None = None, *, backlog: bool = False) -> list[int]:
+        """Queue jobs again that are waiting, failed or skipped: as new files, or as ``backlog``; return their ids.
 
-        Their contents no longer count as cancelled. ``None`` means all failed jobs.
+        Their contents no longer count as cancelled. ``None`` means all failed jobs, as a backlog.
         """
         if job_ids is not None:
-            return await self._retry(job_ids)
+            return await in_batches(partial(self._retry, backlog=backlog), job_ids, user_actions.BATCH_JOBS)
         queued: list[int] = []
         while more := await self._retry_some_failed():
             queued += more
         return queued
+
+    async def cancel(self, job_ids: Sequence[int]) -> list[int]:
+        """Cancel unfinished and failed jobs, including those that are uploading; return their ids."""
+        return await in_batches(self._cancel, job_ids, user_actions.BATCH_JOBS)
 
     # Files that cannot be read.
 

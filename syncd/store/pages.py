@@ -10,7 +10,6 @@ those that come first do not match, all candidates are sorted.
 """
 
 import heapq
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,13 +17,13 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, column, func, literal, literal_column, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal, literal_column, or_, select, tuple_
 
 from syncd.core.model import Sort
 from syncd.core.states import State
-from syncd.store import search
-from syncd.store.job_rows import JOBS, job_record
-from syncd.store.records import Cursor, JobFilter, JobRecord, Page
+from syncd.store import queries, search
+from syncd.store.job_rows import JOBS, is_any_of, job_record
+from syncd.store.records import Cursor, JobFilter, Page
 from syncd.store.schema import files, folders, job_tallies, jobs
 
 SORT_IN_MEMORY_MAX_JOBS = 10_000
@@ -33,6 +32,7 @@ BATCH_JOBS = 500
 """The number of candidates that are read and filtered together."""
 READ_IN_ORDER_MAX_SECONDS = 0.15
 """If the page is not full after this time, all candidates are sorted."""
+SNAPSHOT_PAGE_JOBS = 1000
 _LARGEST = 2**63 - 1
 
 
@@ -75,15 +75,22 @@ def page(connection: Connection, query: JobFilter, clock: Callable[[], float] = 
     found = _page(connection, query, clock)
     if not query.sibling_remote_ids:
         return found
-    return replace(found, siblings=_siblings(connection, found.jobs, query.sibling_remote_ids))
+    return replace(found, siblings=queries.siblings(connection, found.jobs, query.sibling_remote_ids))
 
 
-def _siblings(connection: Connection, found: Sequence[JobRecord], remote_ids: Sequence[int]) -> list[JobRecord]:
-    """Return the other jobs of the same files; each file costs one index search."""
-    ids = {job.id for job in found}
-    of_files = jobs.c.file_id.in_(select(jobs.c.file_id).where(_is_any_of(jobs.c.id, list(ids))))
-    statement = JOBS.where(of_files, (jobs.c.remote_id + 0).in_(remote_ids))
-    return [job_record(row) for row in connection.execute(statement) if row.id not in ids]
+def snapshot(connection: Connection, query: JobFilter) -> Iterator[Page]:
+    """Yield the jobs that ``query`` selects in pages of :data:`SNAPSHOT_PAGE_JOBS`; at least one page.
+
+    In one read transaction, the pages together show one moment: each job once.
+    """
+    left = query.limit
+    while True:
+        found = page(connection, replace(query, limit=min(left, SNAPSHOT_PAGE_JOBS)))
+        yield found
+        left -= len(found.jobs)
+        if found.next is None or left <= 0:
+            return
+        query = replace(query, after=found.next)
 
 
 def _page(connection: Connection, query: JobFilter, clock: Callable[[], float]) -> Page:
@@ -144,11 +151,11 @@ def _few_candidates(
     if query.search:
         names = search.matching_files(connection, query.search, {partition.folder for partition in partitions})
         found = connection.execute(names.limit(SORT_IN_MEMORY_MAX_JOBS + 1)).scalars().all()
-        return _is_any_of(jobs.c.file_id, found) if len(found) <= SORT_IN_MEMORY_MAX_JOBS else None
+        return is_any_of(jobs.c.file_id, found) if len(found) <= SORT_IN_MEMORY_MAX_JOBS else None
     if query.sort is Sort.NAME and sum(partition.jobs for partition in partitions) <= SORT_IN_MEMORY_MAX_JOBS:
         selects = (select(jobs.c.id).where(*_in_partition(partition)) for partition in partitions)
         ids = [id_ for statement in selects for id_ in connection.execute(statement).scalars()]
-        return _is_any_of(jobs.c.id, ids)
+        return is_any_of(jobs.c.id, ids)
     return None
 
 
@@ -187,7 +194,7 @@ def _by_index(
         reverse=_is_descending(query),
     )
     while batch := list(islice(merged, batch_size)):
-        yield _is_any_of(jobs.c.id, [id_ for _, id_ in batch])
+        yield is_any_of(jobs.c.id, [id_ for _, id_ in batch])
 
 
 def _sorted_keys(
@@ -224,7 +231,7 @@ def _by_name(
         first = statement.where(files.c.path >= path) if folder == begin else statement
         rows = connection.execute(first).all()
         while rows:
-            yield _is_any_of(jobs.c.file_id, [row.id for row in rows])
+            yield is_any_of(jobs.c.file_id, [row.id for row in rows])
             rows = connection.execute(statement.where(files.c.path > rows[-1].path)).all()
 
 
@@ -286,12 +293,3 @@ def _filters(query: JobFilter) -> Iterator[ColumnElement[bool]]:
         yield func.likely(files.c.folder == query.folder)
     if query.search:
         yield search.path_contains(query.search)
-
-
-def _is_any_of(ids: ColumnElement[int], values: Sequence[int]) -> ColumnElement[bool]:
-    """Return the condition that ``ids`` is one of ``values``.
-
-    There may be more values than a statement can have parameters.
-    """
-    each = func.json_each(json.dumps(list(values))).table_valued(column("value"))
-    return ids.in_(select(each.c.value))

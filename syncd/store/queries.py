@@ -6,11 +6,11 @@
 import os
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, false, or_, select, tuple_
+from sqlalchemy import Connection, and_, false, func, or_, select, tuple_
 
 from syncd.core.states import State
 from syncd.paths import inside
-from syncd.store.job_rows import JOBS, job_record, load
+from syncd.store.job_rows import JOBS, is_any_of, job_record, load
 from syncd.store.records import PENDING, Counts, HistoryEntry, JobRecord
 from syncd.store.schema import file_tallies, files, job_tallies, jobs
 from syncd.store.schema import history as history_table
@@ -39,6 +39,32 @@ def history(connection: Connection, job_id: int) -> list[HistoryEntry]:
         HistoryEntry(at=row.at, cause=row.cause, before=row.from_state, after=row.to_state, detail=row.detail)
         for row in connection.execute(of_job)
     ]
+
+
+def siblings(connection: Connection, found: Sequence[JobRecord], remote_ids: Sequence[int]) -> list[JobRecord]:
+    """Return the other jobs of the same files for these remotes; each file costs one index search."""
+    ids = {job.id for job in found}
+    of_files = jobs.c.file_id.in_(select(jobs.c.file_id).where(is_any_of(jobs.c.id, list(ids))))
+    statement = JOBS.where(of_files, (jobs.c.remote_id + 0).in_(remote_ids))
+    return [job_record(row) for row in connection.execute(statement) if row.id not in ids]
+
+
+def ids_in_states(connection: Connection, states: Sequence[State]) -> list[int]:
+    """Return the ids of the jobs in these states, of all folders and remotes."""
+    partitions = select(job_tallies.c.folder_id, job_tallies.c.remote_id, job_tallies.c.state).where(
+        job_tallies.c.state.in_(states), job_tallies.c.jobs > 0
+    )
+    in_partitions = tuple_(jobs.c.folder_id, jobs.c.remote_id, jobs.c.state).in_(partitions)
+    return list(connection.execute(select(jobs.c.id).where(in_partitions)).scalars())
+
+
+def ids_below(connection: Connection, folder: str, path: str, states: Sequence[State]) -> list[int]:
+    """Return the ids of the jobs in these states for the files below a directory; ``""`` is ``folder`` itself."""
+    in_states = func.likely(jobs.c.state.in_(states))  # likely: read the jobs of these files, not the files of all jobs
+    of_files = select(jobs.c.id).join_from(files, jobs).where(files.c.folder == folder, in_states)
+    if path:  # the bytes of all paths below it are between these two
+        of_files = of_files.where(files.c.path > f"{path}/", files.c.path < f"{path}0")
+    return list(connection.execute(of_files).scalars())
 
 
 def failed_ids(connection: Connection, limit: int) -> list[int]:

@@ -1,7 +1,7 @@
-"""Runs read transactions in a thread with its own connection, in parallel to the writer."""
+"""Runs read transactions in threads with their own connections, in parallel to the writer."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
@@ -16,6 +16,8 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 MAX_BATCH_READS = 200
+MAX_LONG_READS = 4
+"""The number of :meth:`Reader.read_in_steps` at a time; while one runs, the store's log grows."""
 
 
 class Reader:
@@ -30,6 +32,7 @@ class Reader:
         self._trouble = trouble
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._connection: Connection | None = None
+        self._long_reads = asyncio.Semaphore(MAX_LONG_READS)
         self._batchers: dict[Callable[..., Any], Batcher[Any, Any]] = {}
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -51,6 +54,22 @@ class Reader:
             )
         return cast("T", await batcher.call(argument))
 
+    async def read_in_steps(self, work: Callable[[Connection], Iterator[T]]) -> AsyncGenerator[T]:
+        """Yield the results of ``work`` from one read-only transaction, which lasts until the iteration ends.
+
+        It has a thread and a connection of its own, so that other reads continue. At most
+        :data:`MAX_LONG_READS` run at a time; others wait.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._long_reads:
+            thread, steps = ThreadPoolExecutor(1, thread_name_prefix="store-snapshot"), self._steps(work)
+            try:
+                while (step := await loop.run_in_executor(thread, next, steps, None)) is not None:
+                    yield step
+            finally:
+                await loop.run_in_executor(thread, steps.close)
+                thread.shutdown()
+
     async def close(self) -> None:
         """Wait for the running reads, and close the file."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
@@ -62,6 +81,13 @@ class Reader:
                 self._connection = self._open()
             with self._connection.begin():
                 return work(self._connection)
+        except DBAPIError as error:
+            raise to_store_error(error, self._path) from error
+
+    def _steps(self, work: Callable[[Connection], Iterator[T]]) -> Generator[T]:
+        try:
+            with self._open() as connection, connection.begin():
+                yield from work(connection)
         except DBAPIError as error:
             raise to_store_error(error, self._path) from error
 

@@ -14,8 +14,8 @@ from syncd.store.job_rows import load_all
 from syncd.store.schema import jobs
 from syncd.store.transitions import UnitOfWork, apply_transition
 
-RETRY_BATCH_JOBS = 5000
-"""The number of jobs that one transaction retries; other writes run between two transactions."""
+BATCH_JOBS = 5000
+"""The number of jobs that one transaction changes; other writes run between two transactions."""
 BAD_COPY = "the server's copy was missing or damaged"
 
 
@@ -31,11 +31,11 @@ def retry(work: UnitOfWork, job_ids: Iterable[int], *, backlog: bool = False) ->
 
 
 def retry_some_failed(work: UnitOfWork) -> list[int]:
-    """Queue up to :data:`RETRY_BATCH_JOBS` failed jobs again.
+    """Queue up to :data:`BATCH_JOBS` failed jobs again.
 
     An empty result means that none is left.
     """
-    return retry(work, queries.failed_ids(work.connection, RETRY_BATCH_JOBS), backlog=True)
+    return retry(work, queries.failed_ids(work.connection, BATCH_JOBS), backlog=True)
 
 
 def cancel(work: UnitOfWork, job_ids: Iterable[int]) -> list[int]:

@@ -10,9 +10,11 @@ import pytest
 from syncd import __version__
 from syncd.cli.daemon_client import DaemonClient
 from syncd.control.service import JobQuery
+from syncd.core.model import Sort
 from syncd.core.states import State
 from tests.control.fake import STATUS, job
 from tests.support.processes import command_line
+from tests.support.terminal import TerminalCommand
 
 ODD = os.fsdecode(b"\xff new\nline.jpg")
 
@@ -28,6 +30,9 @@ ODD = os.fsdecode(b"\xff new\nline.jpg")
         (["retry", "--all"], ("retry", None), "2 jobs queued again"),
         (["retry"], ("retry", None), "2 jobs queued again"),
         (["retry", "17"], ("retry", [17]), "1 job queued again"),
+        (["retry", "--state", "skipped"], ("retry", None, State.SKIPPED), "2 jobs queued again"),
+        (["retry", "17", "--state", "waiting"], ("retry", [17], State.WAITING), "1 job queued again"),
+        (["cancel", "--all", "--yes"], ("cancel", None), "5 jobs cancelled"),
         (["cancel", "17", "18"], ("cancel", [17, 18]), "2 jobs cancelled"),
         (["reload"], "reload", "remotes.drive.url changed"),
     ],
@@ -48,7 +53,18 @@ def test_ctl_sends_absolute_paths_unchanged(ctl, daemon, tmp_path, monkeypatch):
     assert daemon.asked == [("show", full), ("rescan", full), ("retry", [full, 17]), ("cancel", [f"{tmp_path}/17"])]
 
 
-@pytest.mark.parametrize("arguments", [["retry", "--all", "17"], ["cancel"], ["jobs", "--limit", "0"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["retry", "--all", "17"],
+        ["retry", "--state", "done"],
+        ["cancel"],
+        ["cancel", "--all"],  # there is no terminal
+        ["cancel", "--all", "--yes", "17"],
+        ["jobs", "--limit", "0"],
+        ["jobs", "--sort", "colour"],
+    ],
+)
 def test_ctl_wrong_usage_does_not_call_daemon(ctl, daemon, arguments):
     assert ctl(*arguments).code == 2
     assert daemon.asked == []
@@ -157,21 +173,48 @@ def test_jobs_prints_line_and_detail_per_job(ctl, daemon):
         "    the server already had this content",
         " 6  waiting  drive  1.2 MiB  /srv/inbox/c.jpg",
         "    reset, next try in 1 min 1 s",
-        "only the latest 3 are shown; see more with --limit, --state or --search",
+        "only the first 3 are shown; see more with --limit, --state, --folder, --remote or --search",
     ]
 
 
-def test_jobs_requests_pages_up_to_limit(ctl, daemon):
+def test_jobs_requests_long_list_as_one_snapshot(ctl, daemon):
     daemon.listed = [job(number) for number in range(700)]
-    result = ctl("jobs", "--state", "failed", "--search", "a b", "--limit", "1500", "--json")
-    found = json.loads(result.out)
-    common = {"state": State.FAILED, "search": "a b"}
-    assert daemon.asked == [
-        ("jobs", JobQuery(limit=1000, **common)),
-        ("jobs", JobQuery(limit=800, before="c2", **common)),
-        ("jobs", JobQuery(limit=100, before="c2", **common)),
-    ]
-    assert (len(found["jobs"]), found["next"]) == (2100, "c2")
+    for limit, expected in (("1000", ("jobs", 700)), ("1500", ("job_snapshot", 2100))):
+        result = ctl("jobs", "--state", "failed", "--search", "a b", "--limit", limit, "--json")
+        found = json.loads(result.out)
+        query = JobQuery(limit=int(limit), state=State.FAILED, search="a b")
+        assert daemon.asked.pop() == (expected[0], query)
+        assert daemon.asked == []
+        assert (len(found["jobs"]), found["next"]) == (expected[1], "c2")
+
+
+def test_jobs_passes_folder_remote_and_order(ctl, daemon):
+    ctl("jobs", "--folder", "inbox", "--remote", "drive", "--sort", "largest")
+    query = JobQuery(folder="/srv/inbox", remote="drive", sort=Sort.LARGEST)
+    assert daemon.asked == ["status", ("jobs", query)]
+
+
+TWO_FOLDERS = [
+    {**STATUS["folders"][0], "path": f"/srv/{name}/in\\nbox", "uri": f"file:///srv/{name}/in%0Abox"} for name in "ab"
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("/srv/a/in\nbox", "/srv/a/in\nbox"),
+        ("b/in\nbox/", "/srv/b/in\nbox"),
+        ("in\nbox", r"in\nbox names several watched folders; write the path of one: /srv/a/in\nbox, /srv/b/in\nbox"),
+        ("box", r"box is not a watched folder; the watched folders are: /srv/a/in\nbox, /srv/b/in\nbox"),
+    ],
+)
+def test_jobs_finds_folder_by_end_of_its_path(ctl, daemon, name, found):
+    daemon.status_document = {**STATUS, "folders": TWO_FOLDERS}
+    result = ctl("jobs", "--folder", name)
+    if found.startswith("/"):
+        assert daemon.asked[1:] == [("jobs", JobQuery(folder=found))]
+    else:
+        assert (result.code, result.err, daemon.asked) == (1, f"syncd: {found}\n", ["status"])
 
 
 def test_jobs_without_jobs_reports_none(ctl, daemon):
@@ -364,3 +407,22 @@ def test_ctl_imports_no_heavy_modules(daemon, tmp_path, by):
     heavy = {"aiohttp", "asyncio", "pydantic", "rich", "sqlalchemy", "structlog", "watchdog", "PIL", "platformdirs"}
     heavy |= {"email", "http", "importlib.metadata", "pathspec", "ssl", "subprocess", "tempfile"}
     assert heavy.isdisjoint(result.stderr.split())
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("answer", "code", "printed", "calls"),
+    [
+        ("y\n", 0, "5 jobs cancelled\n", ["status", ("cancel", None)]),
+        ("\n", 1, "nothing was cancelled\n", ["status"]),
+        ("\x04", 130, "", ["status"]),
+    ],
+)
+def test_cancel_all_on_terminal_asks_for_confirmation(daemon, answer, code, printed, calls):
+    with TerminalCommand("ctl", "--socket", daemon.socket, "cancel", "--all") as command:
+        command.expect("Cancel 5 unfinished jobs?")
+        command.expect("[y/N]: ")
+        command.send(answer)
+        assert command.end() == code
+        assert command.text.endswith(printed)
+    assert daemon.asked == calls

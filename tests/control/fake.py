@@ -136,13 +136,18 @@ class FakeDaemon:
         history = [{"at": "2026-01-02T03:04:05+00:00", "state": "queued", "cause": "found", "detail": None}]
         return [{**one, "history": history} for one in self.listed]
 
-    async def retry(self, targets):
-        self.asked.append(("retry", targets))
+    async def job_snapshot(self, query):
+        self.asked.append(("job_snapshot", query))
+        for cursor in ("c0", "c1", "c2"):
+            yield {"jobs": self.listed, "siblings": [], "next": cursor}
+
+    async def retry(self, targets, state=None):
+        self.asked.append(("retry", targets) if state is None else ("retry", targets, state))
         return 2 if targets is None else len(targets)
 
     async def cancel(self, targets):
         self.asked.append(("cancel", targets))
-        return len(targets)
+        return 5 if targets is None else len(targets)
 
     async def verify(self, targets, *, repair):
         self.asked.append(("verify", targets, repair))

@@ -19,7 +19,7 @@ async def test_retry_queues_jobs_that_may_be_retried(store, remote, clock):
 
 
 async def test_retry_all_failed_takes_several_transactions(store, remote, monkeypatch):
-    monkeypatch.setattr(user_actions, "RETRY_BATCH_JOBS", 7)
+    monkeypatch.setattr(user_actions, "BATCH_JOBS", 7)
     await observe(store, remote, *(seen(str(number)) for number in range(20)))
     for job in await claim(store, remote):
         await store.refuse(job, "quota")

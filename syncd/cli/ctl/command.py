@@ -15,16 +15,16 @@ import click
 
 from syncd import localtime
 from syncd.cli import formatting
-from syncd.cli.ctl import attention, pause_end, view
+from syncd.cli.ctl import attention, job_options, pause_end, view
 from syncd.cli.daemon_client import DaemonClient, daemon_client, translate_errors
 from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import config_option, examples, json_option
 from syncd.control.client import ControlClient, NoResponseError, NotRunningError
-from syncd.control.job_targets import Target
 from syncd.control.schemas import Job
 from syncd.control.service import JobQuery, LogQuery
 from syncd.core.log_levels import LEVELS
-from syncd.core.states import State
+from syncd.core.model import Sort
+from syncd.core.states import Cause, State, sources
 
 JOBS_PER_PAGE = 1000
 """Most jobs in one request."""
@@ -144,25 +144,27 @@ def rescan(client: ControlClient, path: str | None) -> None:
     help="At most N jobs.",
 )
 @click.option("--search", metavar="TEXT", help="Only jobs whose path contains TEXT.")
+@click.option("--folder", metavar="NAME", help="Only jobs of this watched folder: its path, or the end of it.")
+@click.option("--remote", metavar="NAME", help="Only jobs to this remote.")
+@click.option(
+    "--sort", type=click.Choice([sort.value for sort in Sort]), default=JobQuery().sort.value, help="The order."
+)
 @json_option
-def jobs(client: ControlClient, *, state: str | None, limit: int, search: str | None, as_json: bool) -> None:
+def jobs(
+    client: ControlClient, *, state: str | None, folder: str | None, sort: str, as_json: bool, **query: Any
+) -> None:
     """List jobs, latest change first; there is one job per file and remote."""
-    found: list[Job] = []
-    cursor: str | None = None
-    while len(found) < limit:
-        page = client.jobs(
-            JobQuery(
-                state=State(state) if state else None,
-                limit=min(JOBS_PER_PAGE, limit - len(found)),
-                before=cursor,
-                search=search,
-            )
-        )
-        found += page["jobs"]
-        cursor = page["next"]
-        if cursor is None or not page["jobs"]:
-            break
-    _print({"jobs": found, "next": cursor}, as_json=as_json, lines=view.jobs(found, more=cursor is not None))
+    wanted = JobQuery(
+        state=State(state) if state else None,
+        folder=None if folder is None else job_options.watched_folder(client, folder),
+        sort=Sort(sort),
+        **query,
+    )
+    # Both requests read the jobs of one moment. The first also works with daemons that lack the second.
+    page = client.jobs(wanted) if wanted.limit <= JOBS_PER_PAGE else client.job_snapshot(wanted)
+    found: Sequence[Job] = page["jobs"]
+    more = page["next"]
+    _print({"jobs": found, "next": more}, as_json=as_json, lines=view.jobs(found, more=more is not None))
 
 
 @_daemon_command("watch")
@@ -200,27 +202,44 @@ def show(client: ControlClient, *, target: str, as_json: bool) -> None:
 
     A number is a job ID; write ./17 for a file with that name.
     """
-    found = client.show(_target(target))
+    found = client.show(job_options.target(target))
     _print({"jobs": found}, as_json=as_json, lines=view.history(found))
 
 
 @_daemon_command("retry")
 @click.argument("targets", metavar="[PATH|ID]...", nargs=-1, type=click.UNPROCESSED)
 @click.option("--all", "everything", is_flag=True, help="All failed jobs; the default without PATH or ID.")
-def retry(client: ControlClient, *, targets: Sequence[str], everything: bool) -> None:
-    """Queue failed, skipped or waiting jobs again, due at once."""
+@click.option(
+    "--state",
+    type=click.Choice([state.value for state in sources(Cause.RETRIED)]),
+    help="Only, or all, jobs in this state.",
+)
+def retry(client: ControlClient, *, targets: Sequence[str], everything: bool, state: str | None) -> None:
+    """Queue failed, skipped or waiting jobs again, due at once.
+
+    A folder stands for all files below it.
+    """
     if everything and targets:
         raise click.UsageError("--all cannot be combined with PATH or ID")
-    number = client.retry([_target(text) for text in targets] or None)
+    chosen = [job_options.target(text) for text in targets] or None
+    number = client.retry(chosen, State(state) if state else None)
     click.echo(f"{formatting.count(number, 'job')} queued again")
 
 
 @_daemon_command("cancel")
-@click.argument("targets", metavar="PATH|ID...", nargs=-1, required=True, type=click.UNPROCESSED)
-def cancel(client: ControlClient, *, targets: Sequence[str]) -> None:
+@click.argument("targets", metavar="PATH|ID...", nargs=-1, type=click.UNPROCESSED)
+@click.option("--all", "everything", is_flag=True, help="All queued, uploading and waiting jobs.")
+@click.option("--yes", is_flag=True, help="With --all, do not ask for confirmation.")
+def cancel(client: ControlClient, *, targets: Sequence[str], everything: bool, yes: bool) -> int:
     """Cancel jobs, even while they upload; `retry` queues them again."""
-    number = client.cancel([_target(text) for text in targets])
+    if everything == bool(targets):
+        raise click.UsageError("name a PATH or an ID, or use --all" + (" without a PATH or an ID" if targets else ""))
+    if everything and not yes and not job_options.confirm_cancel_all(client):
+        click.echo("nothing was cancelled")
+        return ExitCode.FAILED
+    number = client.cancel([job_options.target(text) for text in targets] or None)
     click.echo(f"{formatting.count(number, 'job')} cancelled")
+    return ExitCode.OK
 
 
 @_daemon_command("reload")
@@ -261,12 +280,6 @@ def shutdown(client: DaemonClient) -> int:
         f"the daemon is still running {SHUTDOWN_TIMEOUT_SECONDS:g} s after the request; see its log",
         code=ExitCode.FAILED,
     )
-
-
-def _target(text: str) -> Target:
-    if text.isascii() and text.isdigit():
-        return int(text)
-    return os.path.abspath(text)
 
 
 def _print(document: object, *, as_json: bool, lines: Iterator[str]) -> None:

@@ -123,7 +123,7 @@ def jobs(found: Sequence[Job], *, more: bool) -> Iterator[str]:
         if details := ", ".join(_details(job)):
             yield " " * (width[0] + 2) + details
     if more:
-        yield f"only the latest {len(found)} are shown; see more with --limit, --state or --search"
+        yield f"only the first {len(found)} are shown; see more with --limit, --state, --folder, --remote or --search"
 
 
 def history(found: Sequence[JobDetail]) -> Iterator[str]:
