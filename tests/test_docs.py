@@ -26,6 +26,7 @@ from syncd.cli import cli
 from syncd.cli.errors import ExitCode
 from syncd.config.load import Loaded, load
 from syncd.config.model import AfterUpload, Config, Control, Folder, LogFile, Logging, Retry, Scheduler, Span
+from syncd.config.notify import Notify, Ping
 from syncd.config.remotes import ImageRemote, MultipartRemote, Remote
 from syncd.config.section import Section
 from syncd.control import event_schemas, routes, schemas
@@ -233,6 +234,8 @@ SECTIONS: dict[str, tuple[type[Section], set[str]]] = {
     "## control": (Control, set(Control.keys())),
     "## logging": (Logging, set(Logging.keys())),
     "### file": (LogFile, set(LogFile.keys())),
+    "## notify": (Notify, set(Notify.keys())),
+    "### ping": (Ping, set(Ping.keys())),
 }
 SECTION_PATHS: dict[str, tuple[tuple[str | int, ...], ...]] = {
     "## folders": (("folders", 0),),
@@ -244,6 +247,8 @@ SECTION_PATHS: dict[str, tuple[tuple[str | int, ...], ...]] = {
     "## control": (("control",),),
     "## logging": (("logging",),),
     "### file": (("logging", "file"),),
+    "## notify": (("notify",),),
+    "### ping": (("notify", "ping"),),
 }
 """The location of each section's keys in the file with which the defaults are tested."""
 IN_WORDS = {"include", "state_dir", "store", "socket"}
@@ -314,6 +319,7 @@ def configuration(tmp_path: Path, location: Iterable[str | int], added: dict[str
         "scheduler": {"retry": {}},
         "control": {},
         "logging": {"file": {"path": "log"}} if tuple(location) == ("logging", "file") else {},
+        "notify": {"ping": {"url": "http://host"}} if tuple(location) == ("notify", "ping") else {},
     }
     section: Any = data
     for step in location:

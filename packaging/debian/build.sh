@@ -40,7 +40,7 @@ install -D -m 0644 $units/tmpfiles.conf "$root/usr/lib/tmpfiles.d/syncd.conf"
 install -D -m 0644 $units/config.yaml "$root/etc/syncd/config.yaml"
 
 share=$root/usr/share
-install -D -m 0644 -t "$share/doc/syncd" README.md $units/local.conf.example config.example.yaml
+install -D -m 0644 -t "$share/doc/syncd" README.md $units/*.example packaging/prometheus/*.yml config.example.yaml
 find docs -name '*.md' -exec install -D -m 0644 '{}' "$share/doc/syncd/{}" \;
 install -D -m 0644 LICENSE "$share/doc/syncd/copyright"
 gzip -9nc CHANGELOG.md > "$share/doc/syncd/changelog.gz"

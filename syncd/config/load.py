@@ -13,6 +13,8 @@ from syncd.config.discovery import find
 from syncd.config.document import Document, KeyPath, read
 from syncd.config.errors import ConfigError, Problem
 from syncd.config.model import Config
+from syncd.config.notify_files import NotifyFiles
+from syncd.config.secret_files import SecretFiles
 from syncd.config.tokens import Tokens, exposed_secrets
 from syncd.config.values import is_loopback
 
@@ -35,15 +37,16 @@ def load(path: Path) -> Loaded:
     """Read and check a configuration file. Raise ConfigError with every problem in it."""
     raw = read(path)
     document, problems = raw.expanded()
-    tokens = Tokens(document)
-    problems += tokens.problems
-    config, invalid = _validated(document, tokens.data())
+    files = SecretFiles(document)
+    tokens, notify_files = Tokens(document, files), NotifyFiles(document, files)
+    problems += [*tokens.problems, *notify_files.problems]
+    config, invalid = _validated(document, notify_files.added_to(tokens.data()))
     problems += [*invalid, *across_sections(document)]
     if config is not None:
         problems += across_remotes(document, config)
     if config is None or problems:
         raise ConfigError(*_first_of_each_key(problems))
-    warnings = [*exposed_secrets(raw), *tokens.warnings, *_plain_tokens(document, config)]
+    warnings = [*exposed_secrets(raw), *files.warnings, *_plain_tokens(document, config)]
     return Loaded(config=config, path=path, warnings=tuple(map(str, warnings)))
 
 

@@ -23,6 +23,7 @@ from pydantic import (
 
 from syncd.config import paths
 from syncd.config.bandwidth import Bandwidth, Span, parse_bandwidth
+from syncd.config.notify import Notify
 from syncd.config.remote_values import RemoteName
 from syncd.config.remotes import AnyRemote, ImageRemote, MultipartRemote
 from syncd.config.section import Section
@@ -55,6 +56,7 @@ __all__ = [
     "LogFile",
     "Logging",
     "MultipartRemote",
+    "Notify",
     "Retry",
     "Scheduler",
     "Span",
@@ -234,10 +236,12 @@ class Config(Section):
     store: Annotated[File, BeforeValidator(_store)]
     control: Control
     logging: Logging = Logging()
+    notify: Notify = Notify()
 
     def secrets(self) -> frozenset[str]:
         """Return every secret, and the parts of secrets that a log must mask too."""
-        return frozenset(secret for remote in self.remotes.values() for secret in remote.secrets())
+        sections = (*self.remotes.values(), self.notify)
+        return frozenset(secret for section in sections for secret in section.secrets())
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""Types of values that only remotes use: addresses, names, ids, headers and secrets.
+"""Types of values that remotes and notifications use: addresses, names, ids, headers and secrets.
 
 They work like the types in :mod:`syncd.config.values`. Secrets are written back masked.
 """
@@ -60,7 +60,8 @@ def _url(value: Any) -> str:
     return text(value).rstrip("/")
 
 
-def _proxy(value: Any) -> SecretStr:
+def _secret_address(value: Any) -> SecretStr:
+    """Wrap a web address that contains a secret. Error messages never contain it."""
     plain = secret_text(value)
     _web_address(plain)
     return SecretStr(plain)
@@ -122,7 +123,7 @@ Guid = Annotated[str, BeforeValidator(_guid)]
 PoolId = Annotated[str, BeforeValidator(_pool_id)]
 Url = Annotated[str, BeforeValidator(_url)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
-Proxy = Annotated[SecretStr, BeforeValidator(_proxy), _MASK]
+SecretAddress = Annotated[SecretStr, BeforeValidator(_secret_address), _MASK]
 Token = Annotated[SecretStr, BeforeValidator(token), _MASK]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[SecretStr, BeforeValidator(_header_safe), _MASK]

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from pydantic import Field, model_validator
 
-from syncd.config.remote_values import Guid, HeaderName, HeaderValue, PoolId, Prefix, Proxy, Secret, Token, Url
+from syncd.config.remote_values import Guid, HeaderName, HeaderValue, PoolId, Prefix, Secret, SecretAddress, Token, Url
 from syncd.config.section import Section
 from syncd.config.units import parse_size
 from syncd.config.values import (
@@ -44,7 +44,7 @@ class Remote(Section):
     ca_file: ExistingFile | None = None
     client_cert: ExistingFile | None = None
     client_key: ExistingFile | None = None
-    proxy: Proxy | None = None
+    proxy: SecretAddress | None = None
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
 
     def secrets(self) -> Iterator[str]:

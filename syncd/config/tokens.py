@@ -6,25 +6,24 @@ before the model validates the document, so that no other module needs to know t
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from syncd.config import paths, remote_values, values
+from syncd.config import remote_values, values
 from syncd.config.document import Document, KeyPath
 from syncd.config.errors import Problem
+from syncd.config.secret_files import SecretFiles
 from syncd.platform.private import others_can_read, owner_only_command
 
 _SOURCES = ("token", "token_file", "token_env")
-_MAX_TOKEN_BYTES = 64 * 1024
 
 
 class Tokens:
-    """The tokens of a document's remotes, with the problems and warnings about their sources."""
+    """The tokens of a document's remotes, with the problems of their sources. `files` reads the token files."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, files: SecretFiles) -> None:
         self.problems: list[Problem] = []
-        self.warnings: list[Problem] = []
         self._document = document
+        self._files = files
         self._found = dict(self._tokens())
 
     def data(self) -> dict[str, Any]:
@@ -54,8 +53,7 @@ class Tokens:
     def _token(self, name: str, remote: dict[str, Any], path: KeyPath) -> str | None:
         match path[-1]:
             case "token_file":
-                base = self._document.path.absolute().parent
-                return self._read(Path(paths.resolve(values.text(remote["token_file"]), base)), path)
+                return self._files.read(self._files.resolve(values.text(remote["token_file"])), path)
             case "token_env":
                 variable = values.text(remote["token_env"])
                 if variable not in os.environ:
@@ -63,50 +61,8 @@ class Tokens:
                 return os.environ[variable]
             case "token":
                 return None
-        folder = _credentials_directory() or self._system_credentials()
-        credential = folder / f"{name}.token" if folder else None
-        return self._read(credential, path) if credential and credential.is_file() else None
-
-    def _system_credentials(self) -> Path | None:
-        """Return the folder of a system configuration; None for a user's configuration.
-
-        systemd loads credentials from there that only root can read.
-        """
-        path = self._document.path
-        return path.absolute().parent if paths.is_system(path) else None
-
-    def _access_advice(self, file: Path) -> str:
-        if file.parent == self._system_credentials():
-            return "run with sudo: systemd passes the file to the service"
-        return "make the user that runs the daemon its owner"
-
-    def _read(self, file: Path, path: KeyPath) -> str:
-        try:
-            token = token_in(file)
-            exposed = _credentials_directory() not in file.parents and others_can_read(file)
-        except PermissionError:
-            raise ValueError(f"{file}: permission denied — {self._access_advice(file)}") from None
-        except OSError as error:
-            raise ValueError(f"{file} cannot be read: {error.strerror} — check the path and its mode") from None
-        if exposed:
-            warning = f"others on this machine can read {file} — {owner_only_command(file)}"
-            self.warnings.append(self._document.problem(path, warning))
-        return token
-
-
-def token_in(file: Path) -> str:
-    """Return the token in a file, without the line end.
-
-    Raise OSError, or ValueError if the file is too large or not UTF-8.
-    """
-    with file.open("rb") as stream:
-        raw = stream.read(_MAX_TOKEN_BYTES + 1)
-    if len(raw) > _MAX_TOKEN_BYTES:
-        raise ValueError(f"{file} is too large for a token")
-    try:
-        return raw.decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise ValueError(f"{file} is not UTF-8 text") from None
+        credential = self._files.credential(f"{name}.token")
+        return self._files.read(credential, path) if credential else None
 
 
 def exposed_secrets(raw: Document) -> list[Problem]:
@@ -121,14 +77,32 @@ def exposed_secrets(raw: Document) -> list[Problem]:
         return []
     return [
         raw.problem(
-            ("remotes", name, key),
+            path,
             f"others on this machine can read this file — {owner_only_command(raw.path)}, or move the secret out by "
-            + ("token_file" if key == "token" else "${NAME}"),
+            + by,
         )
-        for name, remote in mappings(raw.data.get("remotes"))
-        for key in ("token", "encrypt_password", "proxy")
-        if isinstance(text := remote.get(key), str) and "${" not in text and (key != "proxy" or "@" in text)
+        for path, by in _plain_secrets(raw)
     ]
+
+
+def _plain_secrets(raw: Document) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the key path of each secret that stands in the file, and the way to move it out."""
+    for name, remote in mappings(raw.data.get("remotes")):
+        for key in ("token", "encrypt_password", "proxy"):
+            text = remote.get(key)
+            if _is_plain(text) and (key != "proxy" or "@" in text):
+                yield ("remotes", name, key), "token_file" if key == "token" else "${NAME}"
+    for _, notify in mappings({"notify": raw.data.get("notify")}):
+        urls = notify.get("urls")
+        if any(map(_is_plain, urls if isinstance(urls, list) else [urls])):
+            yield ("notify", "urls"), "urls_file"
+        for _, ping in mappings({"ping": notify.get("ping")}):
+            if _is_plain(ping.get("url")):
+                yield ("notify", "ping", "url"), "url_file"
+
+
+def _is_plain(text: Any) -> TypeGuard[str]:
+    return isinstance(text, str) and "${" not in text
 
 
 def mappings(section: Any) -> list[tuple[str, dict[str, Any]]]:
@@ -136,12 +110,3 @@ def mappings(section: Any) -> list[tuple[str, dict[str, Any]]]:
     if not isinstance(section, dict):
         return []
     return [(name, value) for name, value in section.items() if isinstance(value, dict)]
-
-
-def _credentials_directory() -> Path | None:
-    """Return the folder of the credentials that systemd passed to this service.
-
-    Only the service can read the folder.
-    """
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    return Path(folder) if folder else None

@@ -199,7 +199,8 @@ def _format_limit(rate: float | None) -> str:
     return format_rate(rate) if rate else "off"
 
 
-def _format_minute(of_day: int) -> str:
+def format_minute(of_day: int) -> str:
+    """Return a minute of the day as `HH:MM`."""
     return f"{of_day // 60:02}:{of_day % 60:02}"
 
 
@@ -220,4 +221,4 @@ Text = Annotated[str, BeforeValidator(_not_blank)]
 Group = Annotated[str, BeforeValidator(_group)]
 """Name of a group of this machine."""
 Limit = Annotated[float | None, BeforeValidator(limit), PlainSerializer(_format_limit, when_used="json")]
-Minute = Annotated[int, BeforeValidator(minute), PlainSerializer(_format_minute, when_used="json")]
+Minute = Annotated[int, BeforeValidator(minute), PlainSerializer(format_minute, when_used="json")]

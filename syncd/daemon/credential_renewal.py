@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from syncd import logs
 from syncd.config import remote_values
 from syncd.config.model import ImageRemote, MultipartRemote
-from syncd.config.tokens import token_in
+from syncd.config.secret_files import read_secret
 from syncd.core.errors import Failure
 from syncd.daemon.runtime import Runtime
 from syncd.remotes import tls
@@ -95,7 +95,7 @@ def _token(settings: Settings) -> SecretStr | None:
     if file is None:
         return settings.token
     try:
-        return remote_values.token(token_in(file))
+        return remote_values.token(read_secret(file))
     except OSError as error:
         raise Failure(f"token_file {file} can't be read: {error.strerror}") from None
     except ValueError as error:

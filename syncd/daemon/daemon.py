@@ -26,6 +26,7 @@ from syncd.daemon.credential_renewal import CredentialRenewal
 from syncd.daemon.lifecycle import Lifecycle
 from syncd.daemon.listeners import listening
 from syncd.daemon.local_files import LocalFiles, open_files
+from syncd.daemon.notifications import Notifications
 from syncd.daemon.pause import Pause
 from syncd.daemon.reload import Reload, configure_logging, load_again
 from syncd.daemon.runtime import Runtime, open_runtime
@@ -61,6 +62,7 @@ class Daemon(Lifecycle):
         self.renewal: CredentialRenewal
         self.files: LocalFiles
         self.unreadable_files: UnreadableFiles
+        self.notifications: Notifications
         self._pause: Pause
         self._reload: Reload
 
@@ -85,9 +87,10 @@ class Daemon(Lifecycle):
         self._pause = Pause(runtime, self.after_upload)
         await self._pause.restore()
         self.renewal = CredentialRenewal(runtime, lock=self._reload_lock, suspended=self.after_upload.suspended)
-        self._reload = Reload(runtime, self.after_upload, self.renewal)
         self.unreadable_files = UnreadableFiles(runtime)
         await self.unreadable_files.load()
+        self.notifications = Notifications(self)
+        self._reload = Reload(runtime, self.after_upload, self.renewal, self.notifications)
         await self.after_upload.recover()
         await self.after_upload.configure()
         async with (
@@ -98,6 +101,7 @@ class Daemon(Lifecycle):
             self._task(CancelledContents(runtime).run()),
             self._task(self.unreadable_files.run()),
             self._task(self._heartbeat()),
+            self._task(self.notifications.run()),
         ):
             await self._run_until_shutdown()
 

@@ -13,6 +13,7 @@ from syncd.config.model import Config
 from syncd.control.service import InvalidConfigError
 from syncd.daemon.after_upload import AfterUploadTask
 from syncd.daemon.credential_renewal import CredentialRenewal
+from syncd.daemon.notifications import Notifications
 from syncd.daemon.runtime import Runtime
 
 log = structlog.get_logger()
@@ -45,10 +46,17 @@ def _refused(problems: list[str]) -> InvalidConfigError:
 class Reload:
     """Applies configurations to ``runtime`` and the tasks that work with it."""
 
-    def __init__(self, runtime: Runtime, after_upload: AfterUploadTask, renewal: CredentialRenewal) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        after_upload: AfterUploadTask,
+        renewal: CredentialRenewal,
+        notifications: Notifications,
+    ) -> None:
         self._runtime = runtime
         self._after_upload = after_upload
         self._renewal = renewal
+        self._notifications = notifications
 
     async def apply(self, new: Config) -> list[str]:
         """Apply ``new``; return one line per change. The caller has suspended ``after_upload``."""
@@ -57,6 +65,9 @@ class Reload:
         changes = []
         if new.logging != old.logging:
             changes.append("logging")
+        if new.notify != old.notify:
+            changes.append("notify")
+            self._notifications.configure(new.notify)
         changes += [f"scheduler.{key}" for key in runtime.limit(new.scheduler)]
         changes += await self._apply_remotes(old, new)
         changes += await self._renewal.check()

@@ -60,6 +60,7 @@ class ListenerOrder(IntEnum):
     EVENTS = auto()
     CANCELLED_CONTENTS = auto()
     UNREADABLE_FILES = auto()
+    NOTIFICATIONS = auto()
 
 
 class Runtime:

@@ -3,8 +3,22 @@
 import sys
 
 if sys.platform == "win32":
-    from syncd.platform.windows.child_process import COPY_PICTURES_COMMAND, DETACHED, ended_with_parent, quote_argument
+    from syncd.platform.windows.child_process import (
+        COPY_PICTURES_COMMAND,
+        DETACHED,
+        SEPARATE,
+        ended_with_parent,
+        kill_tree,
+        quote_argument,
+    )
 else:
-    from syncd.platform.posix.child_process import COPY_PICTURES_COMMAND, DETACHED, ended_with_parent, quote_argument
+    from syncd.platform.posix.child_process import (
+        COPY_PICTURES_COMMAND,
+        DETACHED,
+        SEPARATE,
+        ended_with_parent,
+        kill_tree,
+        quote_argument,
+    )
 
-__all__ = ["COPY_PICTURES_COMMAND", "DETACHED", "ended_with_parent", "quote_argument"]
+__all__ = ["COPY_PICTURES_COMMAND", "DETACHED", "SEPARATE", "ended_with_parent", "kill_tree", "quote_argument"]

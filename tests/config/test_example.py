@@ -42,9 +42,13 @@ def test_example_loads_with_commented_keys(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("DRIVE_TOKEN", "x")
     monkeypatch.setenv("DRIVE_PASSWORD", "x")
     monkeypatch.setenv("PROXY_PASSWORD", "x")
+    monkeypatch.setenv("NTFY_TOPIC", "x")
     for name in ("company-ca.pem", "client.pem", "client.key", "drive.token"):
         (tmp_path / name).touch(mode=0o600)
     (tmp_path / "drive.token").write_text("x")
+    for name, url in ("notify.urls", "json://host"), ("ping.url", "https://host"):
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_text(url)
     for excluded in ("token_env|token", "token_file|token", "token_file|token_env"):
         text = re.sub(rf"(?m)^ *#: (?:{excluded}):.*\n", "", example_text())
         text = re.sub(r"(?m)^  (bandwidth: unlimited|file: null)\n", "", text)
@@ -57,6 +61,7 @@ def test_example_loads_with_commented_keys(tmp_path: Path, monkeypatch: pytest.M
         config = load(path).config
         assert len(config.scheduler.bandwidth.spans) == 3
         assert config.logging.file is not None
+        assert len(config.notify.urls) == 2
 
 
 @pytest.mark.parametrize("section", sorted(sections(Config), key=lambda section: section.__name__))

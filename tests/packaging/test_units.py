@@ -28,3 +28,13 @@ def test_systemd_analyze_rates_exposure_ok(name):
     if "Overall exposure level" not in done.stdout:
         pytest.skip("this systemd-analyze can't look at a file")
     assert float(re.search(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)[1]) < 2.0
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_example_of_failure_unit_is_valid(tmp_path):
+    unit = tmp_path / "syncd-failed@syncd.service"
+    shutil.copy(UNITS / "syncd-failed@.service.example", unit)
+    done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "syncd-failed" not in done.stderr

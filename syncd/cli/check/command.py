@@ -16,25 +16,26 @@ from syncd.platform import event_loop
 _COLOURS = {"ok": "green", "warn": "yellow", "error": "red"}
 
 
-@click.command(epilog=examples("syncd check", "syncd check -c photos.yaml --json"))
+@click.command(epilog=examples("syncd check", "syncd check -c photos.yaml --json", "syncd check --notify"))
 @config_option
+@click.option("--notify", is_flag=True, help="Also send a test message to each target of notify.")
 @json_option
-def command(config: str | None, *, as_json: bool) -> int:
+def command(config: str | None, *, notify: bool, as_json: bool) -> int:
     """Check that the configuration is valid and works.
 
     Tests the folders, the kernel's limits, the state folder and each server with its token, and prints how to fix each
     problem. Exit code 1: the configuration would not work.
     """
-    findings = event_loop.run(_collect(config, (lambda _: None) if as_json else _print_finding))
+    findings = event_loop.run(_collect(config, (lambda _: None) if as_json else _print_finding, notify=notify))
     ok = all(finding.level != "error" for finding in findings)
     if as_json:
         click.echo(json.dumps({"ok": ok, "findings": [asdict(finding) for finding in findings]}, ensure_ascii=False))
     return ExitCode.OK if ok else ExitCode.FAILED
 
 
-async def _collect(config: str | None, on_finding: Callable[[Finding], None]) -> list[Finding]:
+async def _collect(config: str | None, on_finding: Callable[[Finding], None], *, notify: bool) -> list[Finding]:
     findings = []
-    async with aclosing(run_checks(config)) as results:
+    async with aclosing(run_checks(config, notify=notify)) as results:
         async for finding in results:
             findings.append(finding)
             on_finding(finding)

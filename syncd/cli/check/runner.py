@@ -1,7 +1,7 @@
 """Runs the checks of ``syncd check`` and yields their findings.
 
-The order is configuration, machine, folders, job store, daemon, remotes. If root checks the configuration of the
-system's service, the checks of this machine run with the rights of the service's user.
+The order is configuration, machine, folders, job store, daemon, remotes, notifications. If root checks the
+configuration of the system's service, the checks of this machine run with the rights of the service's user.
 """
 
 import time
@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, aclosing, nullcontext
 
 from syncd.cli import formatting
 from syncd.cli.check import folders, machine
+from syncd.cli.check.notify import check_notify
 from syncd.cli.check.result import Finding
 from syncd.cli.check.server import check_server
 from syncd.cli.check.store import check_store
@@ -22,8 +23,11 @@ from syncd.platform.systemd.install import USER
 from syncd.platform.systemd.sandbox import Sandbox, sandbox_of
 
 
-async def run_checks(config: str | None) -> AsyncGenerator[Finding]:
-    """Yield the findings of all checks; the findings about a remote one by one."""
+async def run_checks(config: str | None, *, notify: bool) -> AsyncGenerator[Finding]:
+    """Yield the findings of all checks; the findings about a remote one by one.
+
+    With ``notify``, send a test message to each target of notifications.
+    """
     loaded, found = check_config(config)
     for finding in found:
         yield finding
@@ -38,6 +42,10 @@ async def run_checks(config: str | None) -> AsyncGenerator[Finding]:
     limit = limit_at(timetable(loaded.config.scheduler.bandwidth), now.tm_hour * 60 + now.tm_min)
     for name, settings in loaded.config.remotes.items():
         async with aclosing(check_server(name, settings, bandwidth=limit, sandbox=sandbox)) as more:
+            async for finding in more:
+                yield finding
+    if notify:
+        async with aclosing(check_notify(loaded.config.notify)) as more:
             async for finding in more:
                 yield finding
 
