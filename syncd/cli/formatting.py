@@ -40,3 +40,8 @@ def next_attempt(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return f", next try in {duration(seconds)}" if seconds >= 1 else ", trying now"
+
+
+def left_out(files: int, videos: int) -> str:
+    """Return how many files the patterns leave out: ``14 files left out by patterns (3 videos)``."""
+    return f"{count(files, 'file')} left out by patterns" + (f" ({count(videos, 'video')})" if videos else "")

@@ -64,10 +64,20 @@ def command(file: str | None, *, force: bool, **given: str | None) -> None:
         raise CommandError(f"{target} already exists; choose another file, or use --force", code=ExitCode.FAILED)
     text = fill_in(example_text(), _ask(given))
     _write(target, text, force=force)
+    _print_left_out(target)
     option = f" -c {target}" if file else ""
     click.echo(f"Wrote {target}. Review it, then run:")
     for step in (f"syncd check{option}", f"syncd run{option}", f"syncd ctl{option} status"):
         click.echo(f"  {step}")
+
+
+def _print_left_out(config: Path) -> None:
+    """Print how many videos the patterns of the new configuration leave out."""
+    from syncd.cli.check.folders import check_videos  # noqa: PLC0415 - slow to import
+
+    for folder in load(config).config.folders:
+        if note := check_videos(folder):
+            click.echo(f"Note: {note.where}: {note.what}; {note.advice}")
 
 
 def _ask(given: dict[str, str | None]) -> Answers:

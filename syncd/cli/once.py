@@ -61,6 +61,8 @@ def _summary_lines(summary: Summary) -> Iterator[str]:
     yield numbers + (
         f"; {formatting.size(summary.sent)} sent in {formatting.duration(summary.seconds)}" if summary.sent else ""
     )
+    if summary.left_out:
+        yield formatting.left_out(summary.left_out, summary.left_out_videos)
     for problem in summary.problems:
         detail = f": {problem.detail}" if problem.detail else ""
         yield formatting.clean(f"{full(problem.folder, problem.path)} to {problem.remote} {problem.state}{detail}")

@@ -37,7 +37,10 @@ class Health(TypedDict):
 class FolderStatus(TypedDict):
     """A watched folder. ``state`` is ``watching``, ``scanning`` or ``offline``.
 
-    ``watch`` is ``native`` or ``poll``. ``uri`` is the exact path as a ``file://`` URI; ``path`` is for display.
+    ``left_out_files`` is the number of files that the patterns leave out, without hidden, unfinished and system files
+    and those in directories that the patterns leave out; ``left_out_videos`` of them are videos. Both are null before
+    the first scan. ``watch`` is ``native`` or ``poll``. ``uri`` is the exact path as a ``file://`` URI; ``path`` is for
+    display.
     """
 
     path: str
@@ -46,6 +49,8 @@ class FolderStatus(TypedDict):
     state: str
     watch: str
     files: int
+    left_out_files: int | None
+    left_out_videos: int | None
     detail: str | None
 
 

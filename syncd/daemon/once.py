@@ -22,6 +22,7 @@ from syncd.upload.transfer import Progress
 from syncd.upload.upload import STOPPED
 from syncd.upload.worker import RemoteState, RemoteWorker
 from syncd.watch.folder import FolderWatch
+from syncd.watch.patterns import LeftOut
 
 log = structlog.get_logger()
 
@@ -48,15 +49,19 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """The result of a pass. Files are counted once per remote."""
+    """The result of a pass. Uploads are counted: a file counts once for each of its remotes."""
 
     uploaded: int
     duplicate: int
     skipped: int
+    left_out: int
+    """Files that the patterns leave out, counted once each."""
+    left_out_videos: int
+    """How many of them are videos."""
     failed: int
-    """All failed files, including those of earlier passes; they need ``syncd ctl retry``."""
+    """All failed uploads, including those of earlier passes; they need ``syncd ctl retry``."""
     left: int
-    """Files to upload in the next pass."""
+    """Uploads for the next pass."""
     problems: list[Problem]
     """The failed and remaining files, and the directories that could not be scanned; at most :data:`MAX_PROBLEMS` of
     each kind."""
@@ -187,10 +192,13 @@ class _Pass:
         unscanned = self._unscanned_directories()
         counts = await runtime.store.counts(ids)
         workers = runtime.scheduler.workers.values()
+        left_out = [watch.status.left_out or LeftOut() for watch in runtime.folders.watches.values()]
         return Summary(
             uploaded=self._finished[Outcome.UPLOADED],
             duplicate=self._finished[Outcome.DUPLICATE],
             skipped=self._finished[State.SKIPPED],
+            left_out=sum(each.files for each in left_out),
+            left_out_videos=sum(each.videos for each in left_out),
             failed=counts.jobs[State.FAILED],
             left=counts.pending + len(self._unsettled),
             problems=problems + self._unsettled[:MAX_PROBLEMS] + unscanned[:MAX_PROBLEMS],

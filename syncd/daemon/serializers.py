@@ -97,6 +97,7 @@ def folder_status(
     path: str, status: FolderStatus, remotes: Sequence[str], files: int, problem: str | None
 ) -> schemas.FolderStatus:
     """Return the state of a folder; ``problem`` is that of its ``after_upload`` action."""
+    left_out = status.left_out
     return {
         "path": printable(path),
         "uri": job_targets.encode_target(path),
@@ -104,6 +105,8 @@ def folder_status(
         "state": status.state,
         "watch": status.watch,
         "files": files,
+        "left_out_files": left_out.files if left_out else None,
+        "left_out_videos": left_out.videos if left_out else None,
         "detail": "; ".join(filter(None, (status.detail, problem))) or None,
     }
 

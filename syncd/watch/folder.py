@@ -26,6 +26,7 @@ from syncd.watch.debounce import SettleQueue
 from syncd.watch.events import EventSource
 from syncd.watch.file_records import FileRecords
 from syncd.watch.hints import HintBuffer
+from syncd.watch.patterns import LeftOut
 from syncd.watch.scanner import Identity, WatchedTree
 from syncd.watch.scans import FolderOfflineError, ScanRunner, reason_of
 
@@ -39,11 +40,15 @@ NOT_QUIET = "still being written, or was a moment ago"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FolderStatus:
-    """The state of a folder. ``detail`` names a problem and its fix, if there is a problem."""
+    """The state of a folder. ``detail`` names a problem and its fix, if there is a problem.
+
+    ``left_out`` counts the files that the patterns leave out; None before the first scan.
+    """
 
     state: Literal["watching", "scanning", "offline"]
     watch: Literal["native", "poll"]
     detail: str | None = None
+    left_out: LeftOut | None = None
 
 
 class FolderWatch:
@@ -76,9 +81,16 @@ class FolderWatch:
         """The current state of the folder."""
         watch: Literal["native", "poll"] = "native" if self._events.native else "poll"
         if self._offline_reason:
-            return FolderStatus(state="offline", watch=watch, detail=self._offline_reason)
+            return FolderStatus(
+                state="offline", watch=watch, detail=self._offline_reason, left_out=self._scan_runner.left_out
+            )
         detail = self._events.polling_reason or self._scan_runner.unreadable_summary() or self._in_use_summary()
-        return FolderStatus(state="scanning" if self._scan_runner.scanning else "watching", watch=watch, detail=detail)
+        return FolderStatus(
+            state="scanning" if self._scan_runner.scanning else "watching",
+            watch=watch,
+            detail=detail,
+            left_out=self._scan_runner.left_out,
+        )
 
     def matches(self, path: str) -> bool:
         """Return whether a file at the relative ``path`` would be uploaded, by its path alone."""

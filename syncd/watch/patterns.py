@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 
 from pathspec import GitIgnoreSpec
@@ -31,10 +32,39 @@ DEFAULT_EXCLUDES = (
 )
 """Hidden, unfinished and system files: excluded unless a later ``!pattern`` includes them again."""
 
+VIDEO_SUFFIXES = (
+    ".3gp",
+    ".avi",
+    ".m2ts",
+    ".m4v",
+    ".mkv",
+    ".mov",
+    ".mp4",
+    ".mpeg",
+    ".mpg",
+    ".mts",
+    ".webm",
+    ".wmv",
+)
+"""Cameras store such files beside pictures, and the default patterns leave them out."""
+
 _ANY_DIRECTORY = "^(?:.+/)?"
 """The start of pathspec's expression for a pattern that applies in each directory."""
 _GROUP_START = "(?P<"
 _NAMED_GROUP = re.compile(r"\(\?P<\w+>")
+
+
+@dataclass(kw_only=True, slots=True)
+class LeftOut:
+    """The number of files that the patterns leave out, and how many of them are videos."""
+
+    files: int = 0
+    videos: int = 0
+
+    def add(self, path: str) -> None:
+        """Count the file at ``path``."""
+        self.files += 1
+        self.videos += path.lower().endswith(VIDEO_SUFFIXES)
 
 
 class Patterns:
@@ -43,6 +73,7 @@ class Patterns:
     def __init__(self, *, include: Iterable[str], exclude: Iterable[str]) -> None:
         self._included = _matcher(spec(include))
         self._excluded = _matcher(spec((*DEFAULT_EXCLUDES, *exclude)))
+        self._excluded_by_default = _matcher(spec(DEFAULT_EXCLUDES))
         self._descends_into = lru_cache(maxsize=4096)(self._is_included_directory)
 
     def matches(self, path: str) -> bool:
@@ -52,6 +83,13 @@ class Patterns:
             return False
         name = plain(path)
         return self._included(name) and not self._excluded(name)
+
+    def leaves_out(self, path: str) -> bool:
+        """Return whether the configured patterns leave out the file at ``path``.
+
+        A hidden, unfinished or system file does not count as left out: no user expects its upload.
+        """
+        return not self.matches(path) and not self._excluded_by_default(plain(path))
 
     def descends_into(self, path: str) -> bool:
         """Return whether the directory at ``path`` is scanned; ``""`` is the folder itself.

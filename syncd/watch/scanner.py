@@ -89,6 +89,10 @@ class WatchedTree:
         """Return whether a file at ``path`` would be uploaded, judging by its path alone."""
         return (self.recursive or "/" not in path) and self.patterns.matches(path)
 
+    def leaves_out(self, path: str) -> bool:
+        """Return whether the configured patterns leave out a file at ``path``."""
+        return (self.recursive or "/" not in path) and self.patterns.leaves_out(path)
+
     def descends_into(self, path: str) -> bool:
         """Return whether a directory at ``path`` is scanned."""
         return not path or (self.recursive and self.patterns.descends_into(path))

@@ -19,6 +19,7 @@ from syncd.watch.debounce import SettleQueue
 from syncd.watch.events import EventSource
 from syncd.watch.hints import MAX_PENDING_FILES
 from syncd.watch.kernel_watches import KernelWatches
+from syncd.watch.patterns import LeftOut
 from syncd.watch.recorded_files import RecordedFiles
 from syncd.watch.scanner import Identity, WatchedTree
 from syncd.watch.walk import Scan
@@ -66,6 +67,8 @@ class ScanRunner:
         self.full_scan_requested = True
         self.scanning = True
         """Whether a full scan runs or has to run before the records are up to date."""
+        self.left_out: LeftOut | None = None
+        """The files that the patterns leave out, as the last full scan has counted them; None before the first."""
         self.root_with_entries: Identity | None = None
         """The folder in which a scan last found any entry."""
 
@@ -140,6 +143,7 @@ class ScanRunner:
             gone = await self._queue.report_missing(candidates=recorded.missing if recorded else None)
         self._log_unreadable(scan)
         self._unreadable = scan.unreadable
+        self.left_out = scan.left_out
         if await self._events.watch_links(scan.links):
             self.full_scan_requested = True
         await self._watch_again(scan.unwatched)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from syncd.core.model import FoundFile
 from syncd.platform.file_info import is_link
 from syncd.watch.kernel_watches import KernelWatches
+from syncd.watch.patterns import LeftOut
 from syncd.watch.recorded_files import RecordedFiles
 from syncd.watch.scanner import BATCH_SIZE, GONE_ERRORS, Identity, WatchedTree
 
@@ -45,6 +46,8 @@ class Scan:
         self._steps = self._walk()
         self.entries = 0
         """Number of directory entries so far, matching or not."""
+        self.left_out = LeftOut()
+        """The files so far that the patterns leave out, without those in directories that they leave out."""
         self.links: list[str] = []
         """Directories that the walk reached through a symbolic link."""
         self.unreadable: dict[str, str] = {}
@@ -153,7 +156,11 @@ class Scan:
         if self._recorded is not None and stat.S_ISREG(status.st_mode) and self._recorded.equals(raw_path, status):
             return None
         path = os.fsdecode(raw_path)
-        return self._tree.found_file(path, status) if self._tree.matches(path) else None
+        if self._tree.matches(path):
+            return self._tree.found_file(path, status)
+        if stat.S_ISREG(status.st_mode) and self._tree.leaves_out(path):
+            self.left_out.add(path)
+        return None
 
     def _record_error(self, path: str, error: OSError) -> None:
         if not path:

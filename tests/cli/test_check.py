@@ -99,6 +99,15 @@ def test_check_missing_folder_is_error(check, config, receiver, tmp_path):
     assert check(path)[1]["folder"]["what"] == "is not a folder"
 
 
+def test_check_notes_videos_that_patterns_leave_out(syncd, config, closed_port, tmp_path):
+    path = config(f"http://127.0.0.1:{closed_port}")
+    for name in ("a.jpg", "clip.MP4", "other.mov", ".hidden.mp4"):
+        (tmp_path / "inbox" / name).write_bytes(b"content")
+    result = syncd("check", "-c", path)
+    assert "2 video files left out by its patterns" in result.out
+    assert '"*.mov", "*.mp4"' in result.out
+
+
 @pytest.mark.e2e
 def test_check_compares_max_user_watches(check, config, receiver, tmp_path, monkeypatch):
     path = config(receiver)

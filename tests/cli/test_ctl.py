@@ -93,6 +93,18 @@ BAD_FOLDER, BAD_REMOTE = {**STATUS["folders"][0]}, {**STATUS["remotes"][0]}
         ({}, 0, "5 uploads to do"),
         ({"jobs": {"queued": 0, "done": 9}}, 0, "everything is uploaded"),
         ({"jobs": {"done": 9, "skipped": 2}}, 0, "everything is uploaded, except 2 skipped uploads"),
+        (
+            {
+                "jobs": {"done": 9, "skipped": 1},
+                "folders": [
+                    {**STATUS["folders"][0], "left_out_files": 13, "left_out_videos": 2},
+                    {**STATUS["folders"][0], "left_out_files": 1, "left_out_videos": 1},
+                    {**STATUS["folders"][0], "left_out_files": None, "left_out_videos": None},
+                ],
+            },
+            0,
+            "everything is uploaded, except 1 skipped upload and 14 files left out by patterns (3 videos)",
+        ),
         ({"jobs": {"done": 9, "failed": 1}}, 1, "1 failed upload"),
         ({"jobs": {"done": 9, "failed": 3}, "unreadable_files": 2}, 1, "3 failed uploads (2 files cannot be read)"),
         ({"state": "stopped"}, 1, "uploading is stopped"),

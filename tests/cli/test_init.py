@@ -45,6 +45,17 @@ def test_init_image_writes_valid_config(syncd, tmp_path):
     assert (remote.type, remote.url, remote.token) == ("image", "https://images.example", None)
 
 
+def test_init_mentions_videos_that_patterns_leave_out(syncd, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"content")
+    assert "video file" not in syncd("init", tmp_path / "a.yaml", "--folder", folder, *IMAGE).out
+    (folder / "clip.mp4").write_bytes(b"content")
+    result = syncd("init", tmp_path / "b.yaml", "--folder", folder, *IMAGE)
+    assert result.code == 0
+    assert "1 video file left out by its patterns" in result.out
+
+
 @pytest.mark.parametrize(
     "name", ["a b", "#x: y", "${HOME}", 'quo"te\\', "- d", "سلام", "new\nline", "~x", "null", "{a}"]
 )

@@ -41,6 +41,8 @@ STATUS = {
             "state": "watching",
             "watch": "native",
             "files": 120,
+            "left_out_files": 0,
+            "left_out_videos": 0,
             "detail": None,
         }
     ],

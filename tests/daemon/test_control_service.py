@@ -202,3 +202,19 @@ async def test_control_service_chart_has_sent_bytes(harness):
     chart = await harness.service.throughput()
     assert chart["step_seconds"] == 5
     assert sum(chart["bytes"]) == (await harness.service.status())["bytes"]["sent"] >= 100_000
+
+
+async def test_status_counts_files_left_out_by_patterns(harness):
+    for name in ("a.jpg", "clip.mp4", "notes.pdf", ".hidden"):
+        (harness.inbox / name).write_bytes(random_bytes(100, name))
+    await harness.start()
+    await harness.wait_for_counts(done=1)
+    (folder,) = (await harness.service.status())["folders"]
+    assert (folder["files"], folder["left_out_files"], folder["left_out_videos"]) == (1, 2, 1)
+    (harness.inbox / "clip.mp4").unlink()
+    await harness.service.rescan(None)
+
+    async def counted():
+        return (await harness.service.folders())[0]["left_out_files"] == 1
+
+    await wait_until(counted)

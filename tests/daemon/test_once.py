@@ -26,6 +26,14 @@ async def test_once_without_files_reports_zero(harness):
     assert (summary.uploaded, summary.failed, summary.left, summary.problems, summary.unreachable) == (0, 0, 0, [], [])
 
 
+async def test_once_counts_files_left_out_by_patterns(harness):
+    harness.settings["folders"][0]["remote"] = ["drive", "ascii"]
+    for name in ("a.jpg", "clip.mp4", "notes.pdf"):
+        (harness.inbox / name).write_bytes(random_bytes(100, name))
+    summary = await run(harness)
+    assert (summary.uploaded, summary.failed, summary.left_out, summary.left_out_videos) == (2, 0, 2, 1)
+
+
 async def test_once_missing_folder_is_a_problem(harness):
     harness.settings["folders"][0]["remote"] = ["drive", "ascii"]
     config: Config = harness.write().config

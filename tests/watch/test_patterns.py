@@ -132,3 +132,13 @@ def test_escaped_directory_is_excluded(name):
     assert not patterns.matches(f"a/{name}/b.jpg")
     assert patterns.matches(f"b/{name}/b.jpg") == (not is_junk(name))
     assert patterns.matches(f"a/{name}x/b.jpg") == (not is_junk(f"{name}x"))
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "a/b/CLIP.MOV", "raw/c.jpg", "notes.pdf"])
+def test_leaves_out_files_of_other_types(name):
+    assert Patterns(include=["*.jpg"], exclude=["raw/"]).leaves_out(name)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", ".hidden.mp4", ".git/a.mp4", "a.part", "Thumbs.db", "@eaDir/a.mp4"])
+def test_leaves_out_no_matching_or_system_file(name):
+    assert not JPG.leaves_out(name)

@@ -106,6 +106,15 @@ def test_scan_follows_symlinks_without_loops(harness, other):
     assert (fingerprint.size, fingerprint.inode) == (3, os.stat(other / "sub" / "b.jpg").st_ino)
 
 
+def test_scan_counts_files_left_out_by_patterns(harness):
+    fill(harness, "a.jpg", "clip.mp4", "d/CLIP.MOV", "d/notes.pdf", ".hidden.mp4", "d/a.part", "raw/b.jpg")
+    harness.folder = harness.folder.model_copy(update={"exclude": ("raw/",)})
+    (harness.path / "folder.mp4").mkdir()
+    scan, found = walk(harness)
+    assert found == {"a.jpg": None}
+    assert (scan.left_out.files, scan.left_out.videos) == (3, 2)
+
+
 @pytest.fixture
 def deep(harness):
     """Create a path of 1,500 folders.

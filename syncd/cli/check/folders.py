@@ -4,7 +4,8 @@
 """
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,16 +15,20 @@ from syncd.config.model import Config, Folder
 from syncd.core.text import printable
 from syncd.platform import user, watchers
 from syncd.platform.systemd.sandbox import Sandbox
+from syncd.watch.patterns import VIDEO_SUFFIXES
+from syncd.watch.scanner import WatchedTree
 
 INOTIFY_LIMITS = Path("/proc/sys/fs/inotify")
 
 
 @dataclass(kw_only=True, slots=True)
 class _FolderScan:
-    """The number of directories in a watched folder, and the unreadable ones."""
+    """The directories in a watched folder, the unreadable ones, and the videos that the patterns leave out."""
 
     count: int = 0
     unreadable: list[str] = field(default_factory=list)
+    videos: Counter[str] = field(default_factory=Counter)
+    """The number of such files, by the suffix of their names."""
 
 
 def check_folders(config: Config, sandbox: Sandbox | None) -> Iterator[Finding]:
@@ -37,6 +42,8 @@ def check_folders(config: Config, sandbox: Sandbox | None) -> Iterator[Finding]:
             continue
         scan = _scan(folder)
         yield _check_subfolders(folder, scan)
+        if scan.videos:
+            yield _videos_left_out(folder, scan.videos)
         yield from _check_change(folder, sandbox)
         yield from _check_expiry(config, folder)
         yield from _check_watchers(config, folder)
@@ -86,15 +93,33 @@ def _grant_read(path: str) -> str:
 
 def _scan(folder: Folder) -> _FolderScan:
     scan = _FolderScan()
-    if not folder.recursive:
-        scan.count = 1
-        return scan
+    tree = WatchedTree.of(folder)
 
     def on_error(error: OSError) -> None:
         scan.unreadable.append(os.fsdecode(error.filename))
 
-    scan.count = sum(1 for _ in os.walk(folder.path, onerror=on_error, followlinks=folder.follow_symlinks))
+    for directory, _, names in os.walk(folder.path, onerror=on_error, followlinks=folder.follow_symlinks):
+        scan.count += 1
+        for name in names:
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix in VIDEO_SUFFIXES and tree.leaves_out(tree.relative(os.path.join(directory, name)) or name):
+                scan.videos[suffix] += 1
+        if not folder.recursive:
+            break
     return scan
+
+
+def check_videos(folder: Folder) -> Finding | None:
+    """Return a note about the videos that the patterns of a folder leave out; None if there are none."""
+    scan = _scan(folder)
+    return _videos_left_out(folder, scan.videos) if scan.videos else None
+
+
+def _videos_left_out(folder: Folder, videos: Mapping[str, int]) -> Finding:
+    what = f"{formatting.count(sum(videos.values()), 'video file')} left out by its patterns"
+    types = ", ".join(f'"*{suffix}"' for suffix in sorted(videos))
+    advice = f"to upload them, add {types} to include, which has to list the picture types too"
+    return Finding(level="ok", where=f"folder {printable(folder.path)}", what=what, advice=advice)
 
 
 def _check_subfolders(folder: Folder, scan: _FolderScan) -> Finding:

@@ -4,6 +4,8 @@
 codes are those of the monitoring plug-ins of Nagios. :mod:`syncd.control.problems` finds the problems.
 """
 
+from collections.abc import Iterator
+
 from syncd.cli import formatting
 from syncd.control.problems import Severity, problems
 from syncd.control.schemas import Status
@@ -19,8 +21,16 @@ def _work(document: Status) -> str:
     jobs = document["jobs"]
     if left := sum(jobs.get(state, 0) for state in ("queued", "uploading", "waiting")):
         return f"{formatting.count(left, 'upload')} to do"
-    skipped = jobs.get("skipped", 0)
-    return "everything is uploaded" + (f", except {formatting.count(skipped, 'skipped upload')}" if skipped else "")
+    exceptions = " and ".join(_not_uploaded(document))
+    return "everything is uploaded" + (f", except {exceptions}" if exceptions else "")
+
+
+def _not_uploaded(document: Status) -> Iterator[str]:
+    if skipped := document["jobs"].get("skipped"):
+        yield formatting.count(skipped, "skipped upload")
+    # The numbers are None before the first scan, and older daemons omit them.
+    if files := sum(folder.get("left_out_files") or 0 for folder in document["folders"]):
+        yield formatting.left_out(files, sum(folder.get("left_out_videos") or 0 for folder in document["folders"]))
 
 
 def check_line(document: Status) -> tuple[Severity, str]:

@@ -67,6 +67,8 @@ def _folder(folder: FolderStatus) -> Iterator[str]:
     yield f"  {clean(folder['path'])} → {remotes}"
     how = {"native": "by events", "poll": "by polling"}.get(folder["watch"], clean(folder["watch"]))
     yield f"    {_coloured(folder['state'])} {how}, {formatting.count(folder['files'], 'file')}"
+    if left_out := folder.get("left_out_files"):  # older daemons omit the field
+        yield f"    {formatting.left_out(left_out, folder['left_out_videos'] or 0)}"
     if folder["detail"]:
         yield f"    {clean(folder['detail'])}"
     elif folder["state"] == "offline":
@@ -103,6 +105,8 @@ def _work(document: Status) -> Iterator[str]:
         )
     if counts.get("failed"):
         yield "  list them with: syncd ctl jobs --state failed; retry them with: syncd ctl retry --all"
+    if counts.get("skipped"):
+        yield "  list the skipped ones with: syncd ctl jobs --state skipped"
 
 
 def jobs(found: Sequence[Job], *, more: bool) -> Iterator[str]:
