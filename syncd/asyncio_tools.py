@@ -1,7 +1,8 @@
-"""Provides asyncio helpers to cancel tasks and to batch blocking calls.
+"""Provides asyncio helpers to cancel tasks, to time periodic checks and to batch blocking calls.
 
 A task ends with an event (:func:`run_until`), with a context (:func:`background_task`), or with the first failure of a
-group (:func:`for_each`). :class:`Batcher` passes several blocking calls to a thread at once.
+group (:func:`for_each`). Periodic checks wait :func:`until_next` their interval ends. :class:`Batcher` passes several
+blocking calls to a thread at once.
 """
 
 import asyncio
@@ -75,6 +76,16 @@ async def in_batches(work: Callable[[Sequence[A]], Awaitable[list[T]]], items: S
     for start in range(0, len(items), size):
         results += await work(items[start : start + size])
     return results
+
+
+def until_next(interval: float) -> float:
+    """Return the seconds until the event loop's clock is at the next multiple of ``interval``.
+
+    Periodic checks that wait until then run together, so that an idle process wakes up less often. The result is at
+    least a tenth of ``interval``, since a timer can fire a little early.
+    """
+    remaining = interval - asyncio.get_running_loop().time() % interval
+    return remaining if remaining >= interval / 10 else remaining + interval
 
 
 async def for_each(items: AsyncIterator[T], work: Callable[[T], Awaitable[None]], *, limit: int) -> None:

@@ -23,6 +23,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from syncd.asyncio_tools import until_next
 from syncd.control.app import make_app
 from syncd.control.connection import Connection
 from syncd.control.service import ControlService
@@ -130,7 +131,7 @@ class ControlServer:
         No other file can get its inode while the socket is open.
         """
         while True:
-            await asyncio.sleep(PATH_CHECK_SECONDS)
+            await asyncio.sleep(until_next(PATH_CHECK_SECONDS))
             if _identity(self.path) != self._bound:
                 await self._replace()
 

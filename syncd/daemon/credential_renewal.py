@@ -9,6 +9,7 @@ import structlog
 from pydantic import SecretStr
 
 from syncd import logs
+from syncd.asyncio_tools import until_next
 from syncd.config import remote_values
 from syncd.config.model import ImageRemote, MultipartRemote
 from syncd.config.secret_files import read_secret
@@ -42,7 +43,7 @@ class CredentialRenewal:
     async def run(self) -> None:
         """Check the files every :data:`CHECK_INTERVAL_SECONDS`."""
         while True:
-            await asyncio.sleep(CHECK_INTERVAL_SECONDS)
+            await asyncio.sleep(until_next(CHECK_INTERVAL_SECONDS))
             async with self._lock:
                 await self.check()
 

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from syncd import __version__, localtime
-from syncd.asyncio_tools import background_task, run_until
+from syncd.asyncio_tools import background_task, run_until, until_next
 from syncd.config.load import Loaded
 from syncd.control.events import Hub
 from syncd.control.service import InvalidConfigError, Limits
@@ -38,8 +38,10 @@ from syncd.upload.worker import RemoteState
 
 log = structlog.get_logger()
 
-STATUS_INTERVAL_SECONDS = 5.0
-"""Time between two status lines for the service manager; less if its watchdog needs a sign of life sooner."""
+STATUS_INTERVAL_SECONDS = 4.0
+"""Time between two status lines for the service manager; less if its watchdog needs a sign of life sooner.
+
+A multiple of the folders' check interval, so that both wake the process together."""
 
 
 class Daemon(Lifecycle):
@@ -243,4 +245,4 @@ class Daemon(Lifecycle):
             notify.status(self.status_line())
             if self.runtime.store.alive:
                 notify.watchdog()
-            await asyncio.sleep(interval)
+            await asyncio.sleep(until_next(interval))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from syncd.asyncio_tools import until_next
 from syncd.config.model import Folder
 from syncd.platform import watchers
 
@@ -46,7 +47,7 @@ class SharedFolderCheck:
                     self._drop(path)
                 for path, settings in list(self._folders.items()):
                     await self._check(path, settings)
-                await asyncio.sleep(CHECK_INTERVAL_SECONDS)
+                await asyncio.sleep(until_next(CHECK_INTERVAL_SECONDS))
         finally:
             for path in list(self._announcements):
                 self._drop(path)

@@ -18,6 +18,7 @@ from typing import Literal
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from syncd.asyncio_tools import until_next
 from syncd.config.model import Folder
 from syncd.core.settle import Hint
 from syncd.core.states import IN_USE
@@ -180,9 +181,8 @@ class FolderWatch:
             self._wake.clear()
 
     def _pause_seconds(self) -> float:
-        if self._offline_reason:
-            return CHECK_INTERVAL_SECONDS
-        return min(CHECK_INTERVAL_SECONDS, self._scan_runner.seconds_until_scan)
+        pause = until_next(CHECK_INTERVAL_SECONDS)
+        return pause if self._offline_reason else min(pause, self._scan_runner.seconds_until_scan)
 
     def _drain_hints(self) -> None:
         hints = self._hints.drain()
