@@ -5,6 +5,9 @@ Sizes and offsets have the unit of :attr:`syncd.core.model.Content.size`.
 
 from collections.abc import Iterable, Iterator
 
+READ_BYTES = 512 * 1024
+"""A larger chunk is read in blocks, so that many chunks in flight take little memory."""
+
 
 def count(size: int, chunk_size: int) -> int:
     """Return the number of chunks of ``chunk_size`` in a content of ``size``."""
@@ -15,6 +18,15 @@ def span(index: int, size: int, chunk_size: int) -> tuple[int, int]:
     """Return the offset and the length of chunk ``index``; the last chunk may be shorter."""
     offset = index * chunk_size
     return offset, min(chunk_size, size - offset)
+
+
+def read_size(chunk_size: int) -> int:
+    """Return the size of the equal blocks in which chunks are read, at most :data:`READ_BYTES`.
+
+    A chunk that cannot be divided evenly is one block: its blocks would not begin where those of the file begin.
+    """
+    parts = count(chunk_size, READ_BYTES)
+    return chunk_size if chunk_size % parts else chunk_size // parts
 
 
 class ChunkSet:

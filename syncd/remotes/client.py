@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from syncd.config import destinations
 from syncd.config.remotes import AnyRemote
+from syncd.core import chunks
 from syncd.remotes.base import Throttle
 from syncd.remotes.chunk_sizes import ChunkSizes
 from syncd.remotes.http import Http
@@ -48,8 +49,8 @@ class RemoteClient:
 
     @property
     def block_size(self) -> int:
-        """The expected number of the file's bytes in one chunk."""
-        return self._sizes.chunk_size
+        """The size of the blocks in which chunks of the expected size are read."""
+        return chunks.read_size(self._sizes.chunk_size)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -1,9 +1,12 @@
 """Tests of the spans of chunks, and of the set of chunks."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.core.chunks import ChunkSet, count, span
+from syncd.core.chunks import ChunkSet, count, read_size, span
+
+KIB = 1024
 
 sizes = st.integers(1, 10_000)
 
@@ -33,3 +36,11 @@ def test_chunk_set_equals_only_set_of_same_chunks():
 
 def test_chunk_set_takes_one_bit_per_chunk():
     assert len(ChunkSet(range(300_000))._bits) <= 37_500
+
+
+@pytest.mark.parametrize(
+    ("chunk_size", "size"),
+    [(1, 1), (512 * KIB, 512 * KIB), (5120 * KIB, 512 * KIB), (768 * KIB, 384 * KIB), (10**9 + 7, 10**9 + 7)],
+)
+def test_read_size_divides_chunk_evenly(chunk_size, size):
+    assert read_size(chunk_size) == size

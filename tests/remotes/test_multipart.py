@@ -471,6 +471,23 @@ async def test_send_single_request_form(make_client, start_server):
     assert parts[-1] == f"\r\n{disposition}\r\nContent-Type: image/jpeg\r\n\r\n".encode() + DATA + b"\r\n"
 
 
+async def test_send_large_chunk_is_read_in_small_blocks(make_client, start_server):
+    """Many chunks can be in flight: their blocks determine how much memory they take."""
+
+    async def handle(server, reader, writer):
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    server = await start_server(handle)
+    remote = make_client("multipart", server.url)
+    source, reads = MemorySource(bytes(2 * 5 * 1024**2)), []
+    read = source.read
+    source.read = lambda offset, length: reads.append((offset, length)) or read(offset, length)
+    content = content_of(remote, source.data)
+    await remote.send(session(chunk_size=5 * 1024**2, count=2), 1, content, source)
+    assert reads == [(5 * 1024**2 + at, 512 * 1024) for at in range(0, 5 * 1024**2, 512 * 1024)]
+
+
 async def test_begin_sends_fixed_expiry_in_utc(make_client, start_server):
     async def handle(server, reader, writer):
         server.seen.append(await read_request(reader))

@@ -68,7 +68,7 @@ class ImageRemote(RemoteClient):
 
     @property
     def block_size(self) -> int:
-        """The expected number of the file's bytes in one chunk."""
+        """The number of the file's bytes in one chunk of the expected size."""
         return file_bytes_in(
             "base64url" if self._settings.encoding == "auto" else self._settings.encoding, self._sizes.chunk_size
         )

@@ -109,7 +109,7 @@ class MultipartRemote(RemoteClient):
             "file_name": source.name,
             "file_size": content.size,
             "content_type": source.media_type,
-            "chunk_size": self.block_size,
+            "chunk_size": self._sizes.chunk_size,
         }
         response = await self._api.create(fields)
         json = response.json() if response.ok else None
