@@ -72,6 +72,11 @@ def engine(path: str, *, writing: bool) -> Engine:
     return made
 
 
+def set_durable(connection: Connection, durable: bool) -> None:
+    """Set whether the next commit waits until it and all earlier commits are on the disk."""
+    connection.connection.cursor().execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+
+
 def _code(error: Exception) -> int | None:
     cause = error.orig if isinstance(error, DBAPIError) else error
     code = getattr(cause, "sqlite_errorcode", None)

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from syncd.store import search, startup
-from syncd.store.connection import engine, is_temporary, to_store_error
+from syncd.store.connection import engine, is_temporary, set_durable, to_store_error
 from syncd.store.errors import StoreClosedError, StoreMovedError
 from syncd.store.reader import Reader
 from syncd.store.store_file import OpenedFile
@@ -92,15 +92,20 @@ class Database:
         since = self._busy_since
         return self._writer.is_alive() and (since is None or time.monotonic() - since < WRITER_STUCK_SECONDS)
 
-    async def write(self, work: Callable[[Connection], T], then: Callable[[T], None] | None = None) -> T:
+    async def write(
+        self, work: Callable[[Connection], T], then: Callable[[T], None] | None = None, *, durable: bool = True
+    ) -> T:
         """Run ``work`` in the writer's thread; return its result after the commit.
 
         ``then`` receives the result in the loop's thread before the caller continues, even if the caller was cancelled:
         the work is carried out anyway. An exception in ``work`` rolls back this work only. After an error of the disk
         ``work`` runs again, so it must not change anything but the store. Raises ``StoreClosedError`` if the database
         was closed before.
+
+        Pass ``durable=False`` if the next start repeats the write should a power cut undo it: the commit then does not
+        wait for the disk, unless it has other writes too.
         """
-        return await self.write_together(lambda connection, _: [work(connection)], None, then)
+        return await self.write_together(lambda connection, _: [work(connection)], None, then, durable=durable)
 
     async def write_together(
         self,
@@ -109,6 +114,7 @@ class Database:
         then: Callable[[T], None] | None = None,
         *,
         patient: bool = False,
+        durable: bool = True,
     ) -> T:
         """Run ``work`` once for several waiting calls, in a write transaction.
 
@@ -117,7 +123,7 @@ class Database:
         it. Under load, a ``patient`` call waits shortly for others. Everything else is as in :meth:`write`.
         """
         answer: asyncio.Future[T] = self._loop.create_future()
-        call = WriteCall(work=work, argument=argument, then=then, answer=answer, patient=patient)
+        call = WriteCall(work=work, argument=argument, then=then, answer=answer, patient=patient, durable=durable)
         if self._ended.done() or not self._queue.put(call):
             raise _closed()
         return await answer
@@ -243,6 +249,7 @@ class Database:
     def _transact(self, connection: Connection, batch: list[WriteCall]) -> list[Any]:
         if error := self._check_location(connection):
             raise error
+        set_durable(connection, any(call.durable for call in batch))
         with connection.begin():
             return [
                 result

@@ -42,13 +42,16 @@ T = TypeVar("T")
 
 
 def _writes(
-    function: Callable[Concatenate[UnitOfWork, P], T],
+    function: Callable[Concatenate[UnitOfWork, P], T], *, durable: bool = True
 ) -> Callable[Concatenate["JobStore", P], Coroutine[Any, Any, T]]:
-    """Return the method of :class:`JobStore` that runs ``function`` in a write transaction."""
+    """Return the method of :class:`JobStore` that runs ``function`` in a write transaction.
+
+    ``durable`` is that of :meth:`Database.write`.
+    """
 
     @wraps(function)
     async def method(self: "JobStore", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._write(lambda work: function(work, *args, **kwargs))
+        return await self._write(lambda work: function(work, *args, **kwargs), durable=durable)
 
     return method
 
@@ -148,15 +151,15 @@ class JobStore:
     # Files, as the watches find them.
 
     diff = _reads(files.diff)
-    observe = _writes(files.observe)
+    observe = _writes(files.observe, durable=False)  # the first scan finds the difference again
     mark_files_gone = _writes(files.mark_files_gone)
     paths = _reads(files.paths)
     recorded_page = _reads(recorded_files.recorded_page)
 
     # Claims and their results.
 
-    claim = _writes(claims.claim)
-    renew = _writes(claims.renew)
+    claim = _writes(claims.claim, durable=False)  # a start ends all claims
+    renew = _writes(claims.renew, durable=False)
     recover = _writes(claims.recover)
     defer = _writes(claims.defer)
     release = _writes(claims.release)
@@ -286,12 +289,12 @@ class JobStore:
     pending_removals = _reads(removals.pending_removals)
     requeue_altered = _writes(files.requeue_altered)
 
-    async def _write(self, function: Callable[[UnitOfWork], T]) -> T:
+    async def _write(self, function: Callable[[UnitOfWork], T], *, durable: bool) -> T:
         def transact(connection: Connection) -> tuple[T, list[Change]]:
             work = UnitOfWork(connection=connection, now=self._clock())
             return function(work), work.changes
 
-        result, _ = await self.database.write(transact, self._publish)
+        result, _ = await self.database.write(transact, self._publish, durable=durable)
         return result
 
     def _publish(self, committed: tuple[object, list[Change]]) -> None:

@@ -26,7 +26,8 @@ LOAD_SECONDS, LOAD_CALLS = 0.5, 40
 class WriteCall:
     """A call: its argument for ``work``, a callback after the commit, and the caller's result.
 
-    A ``patient`` call may wait for others, to share their transaction.
+    A ``patient`` call may wait for others, to share their transaction. The writes of a call that is not ``durable`` may
+    get lost in a power cut: the next start repeats them.
     """
 
     work: Callable[[Connection, Sequence[Any]], Sequence[Any]]
@@ -34,6 +35,7 @@ class WriteCall:
     then: Callable[[Any], None] | None
     answer: asyncio.Future[Any]
     patient: bool = False
+    durable: bool = True
 
 
 class WriteQueue:

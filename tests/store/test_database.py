@@ -73,6 +73,22 @@ async def test_waiting_units_share_one_commit(database):
     assert await database.read(keys) == set(done)
 
 
+async def test_commit_waits_for_disk_if_any_write_is_durable(database):
+    """Without a durable write a commit survives a kill, and a power cut can undo it."""
+    full = []
+    event.listen(
+        database.engine,
+        "commit",
+        lambda connection: full.append(connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2),
+    )
+    await database.write(insert("a"), durable=False)
+    await database.write(insert("b"))
+    await database.write(insert("c"), durable=False)
+    assert full == [False, True, False]
+    await asyncio.gather(*(database.write(insert(str(number)), durable=number == 7) for number in range(20)))
+    assert any(full[3:])
+
+
 async def test_batch_size_is_limited(database, monkeypatch):
     monkeypatch.setattr(write_queue, "MAX_BATCH_CALLS", 10)
     commits = count_commits(database)
