@@ -8,7 +8,9 @@ import pytest
 from syncd.store import write_queue
 from syncd.store.write_queue import LOAD_CALLS, WriteCall, WriteQueue
 
-LONG = 60.0
+LONG = 600.0
+"""Seconds that no test may take."""
+SOON = 30.0
 
 
 @pytest.fixture
@@ -37,14 +39,15 @@ class Taker:
 
     def __init__(self, queue):
         self.batch = None
-        self._thread = threading.Thread(target=self._take, args=(queue,))
+        self._thread = threading.Thread(target=self._take, args=(queue,), daemon=True)
         self._thread.start()
 
     def _take(self, queue):
         self.batch = queue.take(LONG)
 
     def result(self):
-        self._thread.join(LONG)
+        self._thread.join(SOON)
+        assert self.batch is not None
         return names(self.batch)
 
     def is_waiting(self):
@@ -54,7 +57,7 @@ class Taker:
 
 async def test_take_idle_writer_gets_patient_call_at_once(queue):
     queue.put(call("a", patient=True))
-    assert names(queue.take(LONG)) == ["a"]
+    assert Taker(queue).result() == ["a"]
 
 
 async def test_take_patient_calls_wait_for_an_urgent_one(queue):
@@ -94,5 +97,5 @@ async def test_take_urgent_calls_left_over_by_a_full_batch_do_not_wait(queue, mo
     monkeypatch.setattr(write_queue, "MAX_BATCH_CALLS", LOAD_CALLS * 2)
     for number in range(2 * LOAD_CALLS + 1):
         queue.put(call(number))
-    assert len(queue.take(LONG)) == 2 * LOAD_CALLS
-    assert names(queue.take(LONG)) == [2 * LOAD_CALLS]
+    assert len(Taker(queue).result()) == 2 * LOAD_CALLS
+    assert Taker(queue).result() == [2 * LOAD_CALLS]
