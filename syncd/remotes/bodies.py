@@ -4,11 +4,14 @@ A body can be produced several times, because a request may be repeated.
 """
 
 import json
+import random
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+_random = random.Random(secrets.randbits(256))  # noqa: S311 - it only has to differ from what a file contains
+"""Makes boundaries. ``secrets`` would give up the interpreter lock for each, which takes 0.3 ms under load."""
 _JOINED_BYTES = 256 * 1024
 """Parts of a form are copied into one block of at most this size."""
 
@@ -75,7 +78,7 @@ class MultipartForm:
 
     fields: Mapping[str, str] = field(default_factory=dict)
     file: FormFile
-    boundary: str = field(default_factory=lambda: f"syncd-{secrets.token_hex(16)}")
+    boundary: str = field(default_factory=lambda: f"syncd-{_random.getrandbits(128):032x}")
 
     @property
     def content_type(self) -> str:
