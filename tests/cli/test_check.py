@@ -363,7 +363,7 @@ async def test_check_speed_larger_chunk_fails_keeps_result(failure, level):
 async def test_check_connection_proxy_missing_in_service_warns(config, receiver, monkeypatch):
     settings = first_remote(config(receiver))
     monkeypatch.setattr(server, "_proxy", lambda _settings: "proxy.test:3128")
-    remote = make_remote("drive", settings, throttle=server._Unthrottled(), clock=time.time, user_agent="test")
+    remote = make_remote("drive", settings, throttle=server._unlimited(), clock=time.time, user_agent="test")
     for environment, level in {"A=1": "warn", "A=1 HTTPS_PROXY=http://proxy.test:3128": "ok"}.items():
         sandbox = Sandbox(unit="syncd@photos", settings={"Environment": environment})
         finding = await server.check_connection("drive", settings, remote, sandbox)

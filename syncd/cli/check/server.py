@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from yarl import URL
 
-from syncd import __version__
+from syncd import __version__, localtime
 from syncd.cli import formatting
 from syncd.cli.check.result import Finding, Level
 from syncd.config.model import ImageRemote, MultipartRemote
@@ -23,6 +23,7 @@ from syncd.remotes.factory import make_remote
 from syncd.remotes.http import Http
 from syncd.remotes.proxy import environment_proxy
 from syncd.remotes.speedtest import ChunkAcceptedError, ChunkTooLargeError
+from syncd.upload.throttle import BandwidthLimiter
 
 Settings = ImageRemote | MultipartRemote
 
@@ -34,18 +35,6 @@ SIZE_FACTOR = 8
 """Ratio of the sizes of two successive timed requests."""
 SUFFICIENT_SECONDS = 0.25
 """A request of this duration measures the speed well enough; no larger one is sent."""
-
-
-class _Unthrottled:
-    """A throttle without a limit.
-
-    A check needs none: a timed request has at most the bytes that the bandwidth limit allows in a second.
-    """
-
-    piece_bytes = 256 * 1024
-
-    async def acquire(self, size: int) -> None:
-        pass
 
 
 async def check_server(
@@ -75,7 +64,12 @@ async def check_server(
 
 
 def _remote(name: str, settings: Settings) -> Remote:
-    return make_remote(name, settings, throttle=_Unthrottled(), clock=time.time, user_agent=f"syncd/{__version__}")
+    return make_remote(name, settings, throttle=_unlimited(), clock=time.time, user_agent=f"syncd/{__version__}")
+
+
+def _unlimited() -> BandwidthLimiter:
+    """Return a limiter without a limit: a timed request has at most the bytes that the limit allows in a second."""
+    return BandwidthLimiter((), clock=time.monotonic, local_time=localtime.now)
 
 
 def _where(name: str, settings: Settings) -> str:
@@ -173,7 +167,7 @@ async def _accepts(remote: Remote, size: int) -> bool:
 
 async def check_clock(name: str, settings: Settings, clock: Callable[[], float]) -> Finding | None:
     """Compare this machine's clock with the ``Date`` header; None without the header."""
-    http = Http(settings, throttle=_Unthrottled(), clock=clock, user_agent=f"syncd/{__version__}")
+    http = Http(settings, throttle=_unlimited(), clock=clock, user_agent=f"syncd/{__version__}")
     try:
         date = (await http.get("")).headers.get("date", "")
         ahead = clock() - parsedate_to_datetime(date).timestamp()
