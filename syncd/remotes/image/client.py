@@ -99,7 +99,7 @@ class ImageRemote(RemoteClient):
 
         All chunks of an image have one size, so a session gets smaller chunks only if none of its chunks has arrived.
         """
-        if session is None or session.count != chunks.count(content.size, session.chunk_size):
+        if session is None or not _fits(session, content):
             return None
         if not session.received and not self._sizes.limit.allows(min(session.chunk_size, content.size)):
             return None
@@ -113,8 +113,8 @@ class ImageRemote(RemoteClient):
         resumed = self.session_without_request(content, source, session, failures=failures, look_up=look_up)
         if resumed is not None:
             return resumed
-        fits = session is not None and session.count == chunks.count(content.size, session.chunk_size)
-        return await self._register(content, source, before=session if fits else None)
+        before = session if session is not None and _fits(session, content) else None
+        return await self._register(content, source, before=before)
 
     async def _register(self, content: Content, source: Source, before: Session | None = None) -> Session | Stored:
         """Register the image. If it was registered before, compare the server's copy.
@@ -269,6 +269,11 @@ class ImageRemote(RemoteClient):
         """Send a chunk of ``size`` characters for an unknown image; the caller times the call."""
         small = _random_chunk(MIN_CHUNK_CHARACTERS) if size > MIN_CHUNK_CHARACTERS else None
         await send_rejected_chunk(self._http, f"/image/{UNKNOWN_IMAGE}/chunks", _random_chunk(size), small=small)
+
+
+def _fits(session: Session, content: Content) -> bool:
+    """Return whether the chunks of ``session`` make up this content."""
+    return session.count == chunks.count(content.size, session.chunk_size)
 
 
 def _random_chunk(size: int) -> Body:
