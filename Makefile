@@ -107,8 +107,8 @@ $(SBOM)/.ready: $(RUN_LOCK) $(DIST_TOOLS)/.ready
 	$(IN_SBOM) --require-hashes --requirement $(RUN_LOCK)
 	@touch $@
 
-deb: dist ## a Debian package, in dist/
-	packaging/debian/build.sh "$(BIN)/python -m pip"
+deb: dist ## a Debian package, in dist/ (for Debian 13 on another release: DEB_PYTHON=3.13)
+	packaging/debian/build.sh "$(BIN)/python -m pip" $(DEB_PYTHON)
 
 test-systemd: $(READY) ## the packages on a Debian that systemd has booted (root; needs apt and the Python registry)
 	SYSTEMD=yes $(BIN)/pytest tests/systemd -s

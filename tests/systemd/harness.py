@@ -30,6 +30,13 @@ def set_up(machine, program, ports, unit="syncd"):
     machine.do("systemctl", "enable", "--now", "receiver")
 
 
+def install(machine, dist):
+    """Install the Debian package in ``dist``; return dpkg's output."""
+    (package,) = dist.glob("*.deb")
+    machine.write("/root/syncd.deb", package.read_bytes())
+    return machine.do("dpkg", "--install", "/root/syncd.deb")
+
+
 def config(ports, **changes):
     """Return the text of a configuration."""
     drive = multipart_remote(f"http://127.0.0.1:{ports[0]}", pool_id=POOL)

@@ -12,8 +12,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "systemd"
 SUITE = "bookworm"
+NEXT_SUITE = "trixie"
+NEXT_PYTHON = "3.13"
 INCLUDED = "systemd-sysv,libpam-systemd,dbus,python3-venv"
 TOOLS = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container"}
+BUILD_TOOLS = {"strip": "binutils", "dpkg-shlibdeps": "dpkg-dev"}
 EARLIER = "0.0.1"
 """Version of the packages of the previous commit, so that this one is an upgrade."""
 UNREACHABLE_MESSAGES = (
@@ -65,15 +68,15 @@ def _mirror() -> list[str]:
     return [line.split()[1] for line in found.splitlines() if line.startswith(f"{SUITE} ")][:1]
 
 
-def debian() -> Path:
+def debian(suite: str = SUITE) -> Path:
     """Return the folder of a Debian, created once."""
-    base = BUILD / "base"
+    base = BUILD / ("base" if suite == SUITE else suite)
     if not base.is_dir():
         install(TOOLS)
         BUILD.mkdir(parents=True, exist_ok=True)
         part = base.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
-        call("debootstrap", "--variant=minbase", f"--include={INCLUDED}", SUITE, part, *_mirror())
+        call("debootstrap", "--variant=minbase", f"--include={INCLUDED}", suite, part, *_mirror())
         part.rename(base)
     return base
 
@@ -85,8 +88,20 @@ def build(source: Path) -> Path:
     here = {"PYTHONPATH": str(source)}
     call(sys.executable, "packaging/share.py", "build/share", cwd=source, **here)
     call(sys.executable, "-m", "hatchling", "build", "--directory", "dist", cwd=source, **here)
+    install(BUILD_TOOLS)
     call("packaging/debian/build.sh", f"{sys.executable} -m pip", cwd=source)
     return source / "dist"
+
+
+def build_next(dist: Path) -> Path:
+    """Build the Debian package of the wheel in this checkout's ``dist`` for the next Debian; return its folder."""
+    folder = BUILD / f"{NEXT_SUITE}-dist"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    call("packaging/debian/build.sh", f"{sys.executable} -m pip", NEXT_PYTHON)
+    (package,) = dist.glob(f"*+py{NEXT_PYTHON}_*.deb")
+    shutil.move(package, folder / package.name)
+    return folder
 
 
 def checkout(commit: str, name: str) -> Path | None:
