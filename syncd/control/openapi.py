@@ -13,7 +13,7 @@ from typing_extensions import is_typeddict
 from syncd import __version__
 from syncd.control import event_schemas, schemas
 from syncd.control.params import Json, Parameter
-from syncd.control.routes import ROUTES, Route
+from syncd.control.routes import DASHBOARD, ROUTES, Route
 from syncd.core.log_levels import LEVELS
 
 _EVENT_DOCUMENTS = (
@@ -34,6 +34,33 @@ _LOG_EVENT: Json = {
     "required": ["timestamp", "level", "event"],
     "description": "A log event, with further fields that depend on it.",
 }
+_TAGS = {
+    "state": ("The state of the daemon and its configuration.", "healthz metrics openapi.json status folders remotes"),
+    "jobs": ("Jobs and their files.", "jobs job preview original drop retry cancel verify"),
+    "events": ("The log, and events as they happen.", "log events throughput"),
+    "control": ("Pausing, limits, scans and the end of the daemon.", "settings start stop rescan reload shutdown"),
+    "dashboard": ("The login of a browser.", "dashboard"),
+}
+"""The description and the routes of each tag; a route is named by the last part of its path."""
+_SOCKET = {"url": "http://syncd", "description": "The control socket; its file mode decides who has access."}
+_DASHBOARD = {
+    "url": "http://{address}",
+    "description": "The address of the dashboard; a request needs the token or the cookie.",
+    "variables": {"address": {"default": "127.0.0.1:8765", "description": "`control.dashboard`"}},
+}
+_SECURITY_SCHEMES: Json = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "On the dashboard's address: the text of `dashboard.token` in the state folder.",
+    },
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "syncd-8765",
+        "description": "On the dashboard's address: the cookie of a login. Its name has the port of the dashboard.",
+    },
+}
 _BINARY: Json = {"type": "string", "format": "binary"}
 _TYPES: dict[object, Json] = {str: {"type": "string"}, bytes: _BINARY}
 
@@ -47,8 +74,12 @@ def document() -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": "syncd", "version": __version__, "description": "The control API of the running daemon."},
+        "servers": [_SOCKET, _DASHBOARD],
+        "security": [{}, {"token": []}, {"cookie": []}],  # {}: the control socket needs no credentials
+        "tags": [{"name": name, "description": description} for name, (description, _) in _TAGS.items()],
         "paths": paths,
         "components": {
+            "securitySchemes": _SECURITY_SCHEMES,
             "schemas": _schemas(),
             "responses": {
                 "Error": _response("The request failed; ``error`` is the reason in one line.", _reference("Error"))
@@ -58,7 +89,14 @@ def document() -> Json:
 
 
 def _operation(route: Route[Any]) -> Json:
-    operation: Json = {"summary": route.summary}
+    last = route.path.rpartition("/")[2]
+    operation: Json = {
+        "operationId": route.method.lower() + last.removesuffix(".json").capitalize(),
+        "summary": route.summary,
+        "tags": [tag for tag, (_, names) in _TAGS.items() if last in names.split()],
+    }
+    if route is DASHBOARD:
+        operation["servers"] = [_SOCKET]
     if route.method != "POST":
         operation["parameters"] = [
             {"name": one.name, "in": "query", "required": one.required, "schema": one.schema} for one in route.query

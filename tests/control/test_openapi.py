@@ -3,9 +3,11 @@
 import aiohttp
 import pytest
 
+from syncd.config.model import Address, Config
 from syncd.control.app import make_app
 from syncd.control.event_schemas import EVENT_KINDS
 from syncd.control.openapi import document
+from syncd.dashboard.auth import Credentials
 from tests.control.fake import FakeDaemon, job
 
 SIMPLE = {
@@ -52,6 +54,41 @@ def test_paths_are_the_served_routes():
     routes = {(route.method.lower(), route.resource.canonical) for route in make_app(FakeDaemon()).router.routes()}
     routes = {(method, path) for method, path in routes if method != "head"}
     assert {(method, path) for path, of in document()["paths"].items() for method in of} == routes
+
+
+def operations():
+    return [described for of in document()["paths"].values() for described in of.values()]
+
+
+def test_document_is_valid_openapi():
+    validator = pytest.importorskip("openapi_spec_validator")  # not on the Windows of the tests
+    validator.validate(document())
+
+
+def test_operation_ids_are_unique():
+    ids = [described["operationId"] for described in operations()]
+    assert len(set(ids)) == len(ids)
+    assert all(one.isalpha() for one in ids)
+
+
+def test_operations_have_one_described_tag():
+    tags = {tag["name"] for tag in document()["tags"] if tag["description"]}
+    assert {tuple(described["tags"]) for described in operations()} == {(tag,) for tag in tags}
+
+
+def test_dashboard_login_has_the_socket_as_server():
+    socket, dashboard = document()["servers"]
+    assert [described["servers"] for described in operations() if "servers" in described] == [[socket]]
+    default = Address(host="127.0.0.1", port=8765)
+    assert dashboard["variables"]["address"]["default"] == str(default.model_dump(mode="json"))
+    assert Config.model_fields["control"].annotation.model_fields["dashboard"].default == default
+
+
+def test_security_schemes_are_those_of_the_dashboard():
+    schemes = document()["components"]["securitySchemes"]
+    assert schemes["token"] | {"description": ""} == {"type": "http", "scheme": "bearer", "description": ""}
+    assert schemes["cookie"]["name"] == Credentials("", port=8765).cookie_name
+    assert document()["security"] == [{}, *({name: []} for name in schemes)]
 
 
 def test_references_resolve():
