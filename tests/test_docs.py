@@ -36,6 +36,7 @@ from syncd.core.states import TABLE, Cause, Outcome, State
 from syncd.daemon import metrics
 from syncd.daemon.daemon import Daemon
 from syncd.daemon.runtime import open_runtime
+from syncd.platform import signals
 from syncd.store import job_log
 from syncd.store.records import Change
 
@@ -376,7 +377,7 @@ def test_command_options_are_documented(name: str) -> None:
     assert sorted(documented) == sorted(spelled(command) | (set() if name else {"-h", "--help"}))
 
 
-@pytest.mark.parametrize("of", ["ctl", "service"])
+@pytest.mark.parametrize("of", ["config", "ctl", "service"])
 def test_subcommands_are_documented(of: str) -> None:
     group = cli.get_command(click.Context(cli), of)
     assert isinstance(group, click.Group)
@@ -394,6 +395,12 @@ def test_subcommands_are_documented(of: str) -> None:
         )
         for command in commands(group)
     }
+
+
+@pytest.mark.unix
+def test_signals_are_documented() -> None:
+    documented = {tuple(code(row[0])) for row in rows(DOCS["commands"], "signal")}
+    assert documented == {tuple(number.name for number in group) for group in (signals.END, signals.RELOAD)}
 
 
 def test_environment_variables_are_documented() -> None:

@@ -29,6 +29,7 @@ COMMANDS = {
     "service": "Install the daemon as a service.",
     "serve": "Run a receiver: a server for both upload APIs.",
     "demo": "Try syncd on this machine without a configuration.",
+    "config": "Print the JSON Schema of the configuration.",
     "completion": "Print the completion script of a shell.",
 }
 _ELSEWHERE = {

@@ -15,6 +15,7 @@ import click
 from syncd.cli.errors import CommandError, ExitCode
 from syncd.cli.options import examples
 from syncd.config import paths
+from syncd.config.json_schema import PACKAGED
 from syncd.config.load import ConfigError, load
 
 _UNQUOTED = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:-]*")
@@ -62,7 +63,7 @@ def command(file: str | None, *, force: bool, **given: str | None) -> None:
     target = Path(file) if file else paths.user_config()
     if target.exists() and not force:
         raise CommandError(f"{target} already exists; choose another file, or use --force", code=ExitCode.FAILED)
-    text = fill_in(example_text(), _ask(given))
+    text = _schema_line() + fill_in(example_text(), _ask(given))
     _write(target, text, force=force)
     _print_left_out(target)
     option = f" -c {target}" if file else ""
@@ -78,6 +79,11 @@ def _print_left_out(config: Path) -> None:
     for folder in load(config).config.folders:
         if note := check_videos(folder):
             click.echo(f"Note: {note.where}: {note.what}; {note.advice}")
+
+
+def _schema_line() -> str:
+    """Return the comment that tells editors the JSON Schema; an empty string if the package has none."""
+    return f"# yaml-language-server: $schema={PACKAGED.as_uri()}\n" if PACKAGED.exists() else ""
 
 
 def _ask(given: dict[str, str | None]) -> Answers:

@@ -1,13 +1,13 @@
 """The bandwidth key: one limit for the whole day, or a timetable of limits."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_serializer
 
 from syncd.config.section import Section
 from syncd.config.units import format_rate
-from syncd.config.values import MINUTES_PER_DAY, Limit, Minute, limit
+from syncd.config.values import MINUTES_PER_DAY, Limit, Minute, RateText, limit
 
 
 class Span(Section):
@@ -41,6 +41,10 @@ class Bandwidth(Section):
             case (Span(start_minute=0, end_minute=end, limit=float(rate)),) if end == MINUTES_PER_DAY:
                 return format_rate(rate)
         return [span.model_dump(mode="json", by_alias=True) for span in self.spans]
+
+
+BandwidthForms = Literal["unlimited"] | RateText | list[Span]
+"""The forms of the key in the file, for the JSON Schema."""
 
 
 def _within_a_day(span: Span) -> tuple[Span, ...]:

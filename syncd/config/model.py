@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Field,
     PlainSerializer,
     ValidationInfo,
@@ -20,9 +20,10 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from syncd.config import paths
-from syncd.config.bandwidth import Bandwidth, Span, parse_bandwidth
+from syncd.config.bandwidth import Bandwidth, BandwidthForms, Span, parse_bandwidth
 from syncd.config.notify import Notify
 from syncd.config.remote_values import RemoteName
 from syncd.config.remotes import AnyRemote, ImageRemote, MultipartRemote
@@ -34,11 +35,12 @@ from syncd.config.values import (
     AbsolutePath,
     File,
     Group,
+    NotEmpty,
+    Off,
     Pattern,
     duration,
     is_loopback,
     is_off,
-    not_empty,
     one_or_several,
     size,
     word,
@@ -79,6 +81,14 @@ class AfterUpload(Section):
         return self.action if self.directory is None else {"move": printable(self.directory)}
 
 
+class _Move(TypedDict):
+    """The form of `after_upload` in the file that moves files."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc] # pydantic's name for it
+
+    move: str
+
+
 def _after_upload(value: Any) -> Any:
     if isinstance(value, AfterUpload):
         return value
@@ -96,10 +106,10 @@ class Folder(Section):
     remotes: Annotated[
         tuple[str, ...],
         one_or_several(),
-        AfterValidator(not_empty),
+        NotEmpty(),
         Field(alias="remote", description="the name of a remote, or a list of names"),
     ]
-    include: Annotated[tuple[Pattern, ...], AfterValidator(not_empty)] = DEFAULT_INCLUDE
+    include: Annotated[tuple[Pattern, ...], NotEmpty()] = DEFAULT_INCLUDE
     exclude: tuple[Pattern, ...] = ()
     recursive: bool = True
     follow_symlinks: bool = False
@@ -107,7 +117,9 @@ class Folder(Section):
     settle: Annotated[float, duration(0, 3600), DURATION] = 2.0
     rescan: Annotated[float, duration(1, 7 * 86_400), DURATION] = 600.0
     max_size: Annotated[int, size(1, parse_size("100TiB")), SIZE] = parse_size("10GiB")
-    after_upload: Annotated[AfterUpload, BeforeValidator(_after_upload)] = AfterUpload(action="keep")
+    after_upload: Annotated[
+        AfterUpload, BeforeValidator(_after_upload, json_schema_input_type=Literal["keep", "delete"] | _Move)
+    ] = AfterUpload(action="keep")
 
     @field_validator("remotes")
     @classmethod
@@ -133,11 +145,16 @@ class Scheduler(Section):
 
     concurrency: Annotated[
         Annotated[int, Field(ge=1, le=256)] | None,
-        BeforeValidator(lambda value: None if value == "auto" else value),
+        BeforeValidator(
+            lambda value: None if value == "auto" else value,
+            json_schema_input_type=Literal["auto"] | Annotated[int, Field(ge=1, le=256)],
+        ),
         PlainSerializer(lambda value: value or "auto", when_used="json"),
     ] = None
     """Requests in flight; None adapts to the server."""
-    bandwidth: Annotated[Bandwidth, BeforeValidator(parse_bandwidth)] = Bandwidth()
+    bandwidth: Annotated[Bandwidth, BeforeValidator(parse_bandwidth, json_schema_input_type=BandwidthForms)] = (
+        Bandwidth()
+    )
     retry: Retry = Retry()
     order: Annotated[Literal["fair", "newest", "oldest"], word()] = "fair"
     """The order in which queued files are uploaded."""
@@ -171,12 +188,14 @@ def _address(value: Any) -> Any:
 class Control(Section):
     """The control socket and the dashboard."""
 
+    model_config = ConfigDict(json_schema_extra={"required": []})  # Config fills in the socket
+
     socket: Annotated[File, Field(validate_default=True)]
     group: Group | None = None
     """Group whose members may use the socket; None for only the daemon's user and root."""
     dashboard: Annotated[
         Address | None,
-        BeforeValidator(_address),
+        BeforeValidator(_address, json_schema_input_type=Off | Annotated[str, Field(pattern=r"^[^/@ ]+:[0-9]+$")]),
         WrapSerializer(lambda value, write: "off" if value is None else write(value), when_used="json"),
     ] = Address(host="127.0.0.1", port=8765)
     """Loopback address on which the dashboard listens; None if the dashboard is off."""
@@ -202,8 +221,13 @@ class Logging(Section):
     format: Annotated[Literal["auto", "console", "json"], word()] = "auto"
     file: Annotated[
         LogFile | None,
-        BeforeValidator(lambda value: {"path": value} if isinstance(value, str) else value),
+        BeforeValidator(
+            lambda value: {"path": value} if isinstance(value, str) else value, json_schema_input_type=str | LogFile
+        ),
     ] = None
+
+
+_StorePath = Annotated[str, Field(pattern="^(sqlite:///.+|(?!.*://).+)$")]
 
 
 def _store(value: Any) -> Any:
@@ -221,19 +245,21 @@ class Config(Section):
     Validate with `context={"base": folder of the file, "file": path of the file}`.
     """
 
+    model_config = ConfigDict(json_schema_extra={"required": ["folders", "remotes"]})  # the others are filled in
+
     folders: Annotated[
         tuple[Folder, ...],
-        AfterValidator(not_empty),
+        NotEmpty(),
         Field(description="the folders to watch, each with path and remote"),
     ]
     remotes: Annotated[
         dict[RemoteName, AnyRemote],
-        AfterValidator(not_empty),
+        NotEmpty(),
         Field(description="the servers to upload to, each by a name"),
     ]
     scheduler: Scheduler = Scheduler()
     state_dir: File
-    store: Annotated[File, BeforeValidator(_store)]
+    store: Annotated[File, BeforeValidator(_store, json_schema_input_type=_StorePath)]
     control: Control
     logging: Logging = Logging()
     notify: Notify = Notify()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr
 
 from syncd.config.remote_values import MASKED, SecretAddress, secret_text
 from syncd.config.section import Section
@@ -19,11 +19,11 @@ from syncd.config.values import (
     DURATION,
     File,
     Minute,
+    NotEmpty,
+    OrOff,
     Text,
     duration,
     format_minute,
-    is_off,
-    not_empty,
     one_or_several,
 )
 
@@ -56,11 +56,12 @@ _MASK = PlainSerializer(lambda _: MASKED, return_type=str, when_used="json")
 _Url = Annotated[SecretStr, BeforeValidator(notification_url), _MASK]
 _OPTIONAL = PlainSerializer(lambda value: "off" if value is None else format_duration(value), when_used="json")
 _OPTIONAL_MINUTE = PlainSerializer(lambda value: "off" if value is None else format_minute(value), when_used="json")
-_OFF = BeforeValidator(lambda value: None if is_off(value) else value)
 
 
 class Ping(Section):
     """The dead man's switch: a service that reports the absence of requests."""
+
+    model_config = ConfigDict(json_schema_extra={"required": []})  # url_file fills in the url
 
     url: Annotated[SecretAddress, Field(description="the address to request, or give url_file")]
     url_file: File | None = None
@@ -72,14 +73,14 @@ class Notify(Section):
 
     urls: Annotated[tuple[_Url, ...], one_or_several(), AfterValidator(_apprise_installed)] = ()
     urls_file: File | None = None
-    command: Annotated[tuple[Text, ...], AfterValidator(not_empty)] | None = None
+    command: Annotated[tuple[Text, ...], NotEmpty()] | None = None
     """The program and its arguments."""
     recovered: bool = True
-    unavailable_after: Annotated[Annotated[float, duration(1, 30 * 86_400)] | None, _OFF, _OPTIONAL] = 900.0
+    unavailable_after: Annotated[Annotated[float, duration(1, 30 * 86_400)] | None, OrOff(), _OPTIONAL] = 900.0
     """Seconds for which a folder or a remote may be unavailable; None never reports it."""
-    idle_after: Annotated[Annotated[float, duration(60, 365 * 86_400)] | None, _OFF, _OPTIONAL] = None
+    idle_after: Annotated[Annotated[float, duration(60, 365 * 86_400)] | None, OrOff(), _OPTIONAL] = None
     """Seconds without an upload after which that is reported; None never reports it."""
-    daily_summary: Annotated[Minute | None, _OFF, _OPTIONAL_MINUTE] = None
+    daily_summary: Annotated[Minute | None, OrOff(), _OPTIONAL_MINUTE] = None
     """Minute of the day, in local time; None sends no summary."""
     min_interval: Annotated[float, duration(1, 86_400), DURATION] = 300.0
     ping: Ping | None = None

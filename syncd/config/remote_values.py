@@ -8,7 +8,7 @@ import uuid
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, WithJsonSchema
 
 from syncd.config.values import text
 
@@ -118,13 +118,26 @@ def _secret(value: Any) -> SecretStr:
 
 _MASK = PlainSerializer(lambda _: MASKED, return_type=str, when_used="json")
 
-RemoteName = Annotated[str, AfterValidator(_remote_name)]
-Guid = Annotated[str, BeforeValidator(_guid)]
-PoolId = Annotated[str, BeforeValidator(_pool_id)]
-Url = Annotated[str, BeforeValidator(_url)]
+_HEX_DIGITS = r"\{?[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}\}?"
+_GuidText = Annotated[str, Field(pattern=f"^{_HEX_DIGITS}$")]
+_PoolIdText = Annotated[str, Field(pattern=f"^({_HEX_DIGITS}|[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{{25}})$")]
+_WebAddress = Annotated[str, Field(pattern=r"^[hH][tT][tT][pP][sS]?://[^\s]+$")]
+_UrlText = Annotated[str, Field(pattern=r"^[hH][tT][tT][pP][sS]?://[^\s?#@]+$")]
+_SecretText = Annotated[str, Field(min_length=1)]
+
+RemoteName = Annotated[
+    str, AfterValidator(_remote_name), WithJsonSchema({"type": "string", "pattern": f"^{_REMOTE_NAME.pattern}$"})
+]
+Guid = Annotated[str, BeforeValidator(_guid, json_schema_input_type=_GuidText)]
+PoolId = Annotated[str, BeforeValidator(_pool_id, json_schema_input_type=_PoolIdText)]
+Url = Annotated[str, BeforeValidator(_url, json_schema_input_type=_UrlText)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
-SecretAddress = Annotated[SecretStr, BeforeValidator(_secret_address), _MASK]
-Token = Annotated[SecretStr, BeforeValidator(token), _MASK]
-HeaderName = Annotated[str, AfterValidator(_header_name)]
-HeaderValue = Annotated[SecretStr, BeforeValidator(_header_safe), _MASK]
-Secret = Annotated[SecretStr, BeforeValidator(_secret), _MASK]
+SecretAddress = Annotated[SecretStr, BeforeValidator(_secret_address, json_schema_input_type=_WebAddress), _MASK]
+Token = Annotated[
+    SecretStr, BeforeValidator(token, json_schema_input_type=Annotated[str, Field(pattern=r"^[^ \s]+$")]), _MASK
+]
+HeaderName = Annotated[
+    str, AfterValidator(_header_name), WithJsonSchema({"type": "string", "pattern": f"^{_HEADER_NAME.pattern}$"})
+]
+HeaderValue = Annotated[SecretStr, BeforeValidator(_header_safe, json_schema_input_type=_SecretText), _MASK]
+Secret = Annotated[SecretStr, BeforeValidator(_secret, json_schema_input_type=_SecretText), _MASK]

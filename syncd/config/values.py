@@ -3,6 +3,7 @@
 A value comes as the text in the file, or ready-made from a program. Each type turns the value into bytes, seconds or
 absolute paths, or raises ValueError with a message that says what to write. Its serializer writes the value back as it
 would stand in the file: a section's `model_dump(mode="json", by_alias=True)` is the configuration to show to a user.
+The types with `json_schema_input_type` describe the text in the file for :mod:`syncd.config.json_schema`.
 :mod:`syncd.config.remote_values` holds the types that only remotes use.
 """
 
@@ -10,11 +11,22 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    ValidationInfo,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from syncd.config import gitignore, paths
 from syncd.config.units import (
@@ -35,6 +47,12 @@ _TIME = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])")
 OFF_WORDS = ("off", "no", "false", "never")
 ON_WORDS = ("on", "yes", "true")
 
+_SizeText = Annotated[str, Field(pattern=r"^ *[0-9]+(\.[0-9]+)? ?([kKmMgGtT]?[iI]?[bB])? *$")]
+_DurationText = Annotated[str, Field(pattern=r"^ *([0-9]+(\.[0-9]+)? ?(ms|s|m|h|d)|0) *$")]
+RateText = Annotated[str, Field(pattern=r"^ *[0-9]+(\.[0-9]+)? ?([kKmMgGtT]?[iI]?[bB])? */ *s *$")]
+Off = Literal["off", "no", "false", "never", False]
+"""The forms of off in the file, for the JSON Schema."""
+
 SIZE = PlainSerializer(format_size, when_used="json")
 DURATION = PlainSerializer(format_duration, when_used="json")
 
@@ -48,7 +66,8 @@ def size(at_least: int, at_most: int) -> BeforeValidator:
             raise ValueError(f"must be between {format_size(at_least)} and {format_size(at_most)}")
         return number
 
-    return BeforeValidator(check)
+    bytes_ = Annotated[int, Field(ge=at_least, le=at_most)]
+    return BeforeValidator(check, json_schema_input_type=bytes_ | _SizeText)
 
 
 def duration(at_least: float, at_most: float) -> BeforeValidator:
@@ -60,24 +79,49 @@ def duration(at_least: float, at_most: float) -> BeforeValidator:
             raise ValueError(f"must be between {format_duration(at_least)} and {format_duration(at_most)}")
         return seconds
 
-    return BeforeValidator(check)
+    return BeforeValidator(check, json_schema_input_type=Literal[0] | _DurationText)
 
 
-def word(*, off: str | None = None, on: str | None = None) -> BeforeValidator:
+@dataclass(frozen=True)
+class word:  # noqa: N801 - used like the functions above
     """Lower-case a word.
 
     The words that YAML reads as false or true mean `off` or `on`, if these are given.
     """
 
-    def check(value: Any) -> Any:
+    off: str | None = None
+    on: str | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validate a word before the type itself."""
+        return core_schema.no_info_before_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Add the words for `off` and `on`."""
+        words = [*((*OFF_WORDS, False) if self.off else ()), *((*ON_WORDS, True) if self.on else ())]
+        return {"anyOf": [handler(schema), {"enum": words}]} if words else handler(schema)
+
+    def _checked(self, value: Any) -> Any:
         lower = str(value).lower() if isinstance(value, str | bool) else value
-        if off is not None and lower in OFF_WORDS:
-            return off
-        if on is not None and lower in ON_WORDS:
-            return on
+        if self.off is not None and lower in OFF_WORDS:
+            return self.off
+        if self.on is not None and lower in ON_WORDS:
+            return self.on
         return lower
 
-    return BeforeValidator(check)
+
+class OrOff:
+    """Accept a word for off, as None."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validate off before the type itself."""
+        return core_schema.no_info_before_validator_function(
+            lambda value: None if is_off(value) else value, handler(source)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Add the words for off."""
+        return {"anyOf": [handler(schema), {"enum": [*OFF_WORDS, False]}]}
 
 
 def text(value: Any) -> str:
@@ -94,9 +138,24 @@ def not_empty(entries: Any) -> Any:
     return entries
 
 
+class NotEmpty:
+    """Refuse a list or mapping without an entry, also in the JSON Schema."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validate the entries after the type itself."""
+        return core_schema.no_info_after_validator_function(not_empty, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Add the least number of entries."""
+        inner = handler(schema)
+        return {**inner, "minProperties" if inner.get("type") == "object" else "minItems": 1}
+
+
 def one_or_several() -> BeforeValidator:
     """Accept a list of values, or one value without a list."""
-    return BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+    return BeforeValidator(
+        lambda value: (value,) if isinstance(value, str) else value, json_schema_input_type=str | tuple[str, ...]
+    )
 
 
 def is_off(value: Any) -> bool:
@@ -215,10 +274,22 @@ AbsolutePath = Annotated[str, BeforeValidator(_absolute), _PATH]
 File = Annotated[Path, BeforeValidator(_absolute), _PATH]
 ExistingFile = Annotated[Path, BeforeValidator(_absolute), AfterValidator(_existing), _PATH]
 Pattern = Annotated[str, BeforeValidator(_pattern)]
-Expiry = Annotated[timedelta | datetime, BeforeValidator(_expiry), PlainSerializer(_format_expiry, when_used="json")]
+Expiry = Annotated[
+    timedelta | datetime,
+    BeforeValidator(_expiry, json_schema_input_type=str),
+    PlainSerializer(_format_expiry, when_used="json"),
+]
 """Lifetime of a stored file, or its end (with a time zone)."""
-Text = Annotated[str, BeforeValidator(_not_blank)]
+Text = Annotated[str, BeforeValidator(_not_blank, json_schema_input_type=Annotated[str, Field(min_length=1)])]
 Group = Annotated[str, BeforeValidator(_group)]
 """Name of a group of this machine."""
-Limit = Annotated[float | None, BeforeValidator(limit), PlainSerializer(_format_limit, when_used="json")]
-Minute = Annotated[int, BeforeValidator(minute), PlainSerializer(format_minute, when_used="json")]
+Limit = Annotated[
+    float | None,
+    BeforeValidator(limit, json_schema_input_type=Literal["unlimited", "0", 0] | Off | RateText),
+    PlainSerializer(_format_limit, when_used="json"),
+]
+Minute = Annotated[
+    int,
+    BeforeValidator(minute, json_schema_input_type=Annotated[str, Field(pattern=f"^{_TIME.pattern}$")]),
+    PlainSerializer(format_minute, when_used="json"),
+]

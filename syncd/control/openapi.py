@@ -35,13 +35,13 @@ _LOG_EVENT: Json = {
     "description": "A log event, with further fields that depend on it.",
 }
 _TAGS = {
-    "state": ("The state of the daemon and its configuration.", "healthz metrics openapi.json status folders remotes"),
+    "state": ("The state of the daemon and its configuration.", "healthz metrics openapi status folders remotes"),
     "jobs": ("Jobs and their files.", "jobs job preview original drop retry cancel verify"),
     "events": ("The log, and events as they happen.", "log events throughput"),
     "control": ("Pausing, limits, scans and the end of the daemon.", "settings start stop rescan reload shutdown"),
     "dashboard": ("The login of a browser.", "dashboard"),
 }
-"""The description and the routes of each tag; a route is named by the last part of its path."""
+"""The description and the routes of each tag; a route is named by the first part of its path."""
 _SOCKET = {"url": "http://syncd", "description": "The control socket; its file mode decides who has access."}
 _DASHBOARD = {
     "url": "http://{address}",
@@ -89,11 +89,11 @@ def document() -> Json:
 
 
 def _operation(route: Route[Any]) -> Json:
-    last = route.path.rpartition("/")[2]
+    names = route.path.removeprefix("/v1").removesuffix(".json").strip("/").split("/")
     operation: Json = {
-        "operationId": route.method.lower() + last.removesuffix(".json").capitalize(),
+        "operationId": route.method.lower() + "".join(map(str.capitalize, names)),
         "summary": route.summary,
-        "tags": [tag for tag, (_, names) in _TAGS.items() if last in names.split()],
+        "tags": [tag for tag, (_, tagged) in _TAGS.items() if names[0] in tagged.split()],
     }
     if route is DASHBOARD:
         operation["servers"] = [_SOCKET]

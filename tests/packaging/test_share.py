@@ -1,6 +1,8 @@
-"""The man page names every command and option; the shells accept the completions."""
+"""The man pages name every command, option and key; the shells accept the completions; the schema has texts."""
 
 import importlib.util
+import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +11,8 @@ import click
 import pytest
 
 from syncd.cli import cli
+from syncd.config.model import Config
+from tests.config.test_example import NOT_IN_A_FILE, sections
 
 pytestmark = pytest.mark.e2e
 
@@ -45,12 +49,47 @@ def test_man_page_has_all_commands_and_options(share: Path) -> None:
                 assert all(spelling.replace("-", "\\-") in section for spelling in option.opts), (path, option.opts)
 
 
-@pytest.mark.skipif(not shutil.which("groff"), reason="there is no groff")
-def test_groff_accepts_man_page(share: Path) -> None:
-    page = share / "man/man1/syncd.1"
-    shown = subprocess.run(["groff", "-man", "-Tutf8", "-ww", page], capture_output=True, text=True, check=True)
-    assert shown.stderr == ""
-    assert "The control socket." in shown.stdout
+PAGES = ["man/man1/syncd.1", "man/man5/syncd.yaml.5"]
+
+
+def test_man_page_has_the_usual_sections(share: Path) -> None:
+    headings = re.findall(r"(?m)^\.SH (.+)$", (share / PAGES[0]).read_text())
+    usual = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "COMMANDS", "SIGNALS", "EXIT STATUS", "ENVIRONMENT", "FILES"]
+    assert headings == [*usual, "EXAMPLES", "SEE ALSO"]
+
+
+def test_configuration_man_page_has_every_key(share: Path) -> None:
+    page = (share / PAGES[1]).read_text()
+    for section in sections(Config):
+        for key in set(section.keys()) - NOT_IN_A_FILE.get(section.__name__, set()):
+            assert f".TP\n.B {key}\n" in page, (section, key)
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(
+    ("program", "command"),
+    [
+        ("groff", ["groff", "-man", "-Tutf8", "-K", "utf8", "-ww"]),
+        ("mandoc", ["mandoc", "-T", "lint", "-W", "warning"]),
+        ("man", ["man", "--warnings", "--encoding=UTF-8", "--local-file", "--ditroff"]),
+    ],
+)
+def test_program_accepts_man_page(share: Path, program: str, command: list[str], name: str) -> None:
+    if not shutil.which(program):
+        pytest.skip(f"there is no {program}")
+    read = subprocess.run([*command, share / name], capture_output=True, text=True, check=False)
+    if program != "mandoc":
+        assert (read.returncode, read.stderr) == (0, "")
+        assert "The configuration of your own daemon." in " ".join(read.stdout.split()) or program == "man"
+    else:
+        assert (read.returncode, read.stdout, read.stderr) == (0, "", "")
+
+
+def test_schema_describes_every_key(share: Path) -> None:
+    schema = json.loads((share / "syncd/config.schema.json").read_text(encoding="utf-8"))
+    for name, section in {"Config": schema, **schema["$defs"]}.items():
+        described = {key for key, value in section["properties"].items() if len(value.get("description", "")) > 10}
+        assert described == set(section["properties"]), name
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
