@@ -29,6 +29,8 @@ class ExitCode(IntEnum):
     DENIED = 77
     """A permission is missing."""
     BAD_CONFIG = 78
+    TIMED_OUT = 124
+    """The given time is over; ``timeout`` uses the same code."""
     INTERRUPTED = 130
     """Ctrl-C."""
 

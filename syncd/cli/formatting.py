@@ -1,8 +1,11 @@
 """Formats sizes, durations, counts and texts of other programs for the terminal."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from syncd.core.text import count, terminal_safe
 
-__all__ = ["clean", "count", "duration", "next_attempt", "size"]
+__all__ = ["clean", "count", "duration", "next_attempt", "size", "sync_progress"]
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -45,3 +48,15 @@ def next_attempt(seconds: float | None) -> str:
 def left_out(files: int, videos: int) -> str:
     """Return how many files the patterns leave out: ``14 files left out by patterns (3 videos)``."""
     return f"{count(files, 'file')} left out by patterns" + (f" ({count(videos, 'video')})" if videos else "")
+
+
+def sync_progress(sync: Mapping[str, Any] | None) -> str:
+    """Return the field ``sync`` of a status document as ``12,340 of 40,011 done``; empty if nothing is left to do."""
+    if not sync or sync["settled"]:
+        return ""
+    parts = [f"{sync['done']:,} of {sync['total']:,} done"] if sync["total"] else []
+    if sync["settling"]:
+        parts.append(f"{count(sync['settling'], 'file')} still being written")
+    elif sync["scanning"]:
+        parts.append("still scanning")
+    return ", ".join(parts)

@@ -69,7 +69,6 @@ class EventStream:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._raw = b""
-        connection.settimeout(None)
 
     def __enter__(self) -> "EventStream":
         return self
@@ -77,10 +76,13 @@ class EventStream:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def receive(self) -> list[tuple[str, dict[str, Any]]] | None:
-        """Wait for events; return their kinds and documents, or None at the end."""
+    def receive(self, timeout: float | None = None) -> list[tuple[str, dict[str, Any]]] | None:
+        """Wait for events, at most ``timeout`` seconds; return their kinds and documents, or None at the end."""
+        self._connection.settimeout(timeout)
         try:
             received = self._connection.recv(READ_BYTES)
+        except TimeoutError:
+            return []
         except OSError:
             received = b""
         if not received:

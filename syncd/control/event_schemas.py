@@ -2,7 +2,7 @@
 
 import sys
 
-from syncd.control.schemas import ByteCounts
+from syncd.control.schemas import ByteCounts, SyncProgress
 
 if sys.version_info >= (3, 12):
     from typing import TypedDict
@@ -67,6 +67,7 @@ class Progress(TypedDict):
     unreadable_files: int
     bytes: ByteCounts
     eta_seconds: float | None
+    sync: SyncProgress
 
 
 class LostEvents(TypedDict):

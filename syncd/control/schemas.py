@@ -96,6 +96,20 @@ class ByteCounts(TypedDict):
     per_second: float
 
 
+class SyncProgress(TypedDict):
+    """The uploads since the last time when nothing was left to do.
+
+    ``done`` of ``total`` jobs have ended. ``settling`` files wait until they are quiet, and have no job yet.
+    ``scanning`` is true while a scan can still find files. ``settled`` is true if nothing is left to do.
+    """
+
+    done: int
+    total: int
+    settling: int
+    scanning: bool
+    settled: bool
+
+
 class Status(TypedDict):
     """The state of the daemon.
 
@@ -117,6 +131,7 @@ class Status(TypedDict):
     unreadable_files: int
     bytes: ByteCounts
     eta_seconds: float | None
+    sync: SyncProgress
     dashboard: str | None
 
 

@@ -33,6 +33,7 @@ class _RemainingWork(TypedDict):
     unreadable_files: int
     bytes: schemas.ByteCounts
     eta_seconds: float | None
+    sync: schemas.SyncProgress
 
 
 class DaemonControlService(api.ControlService):
@@ -88,12 +89,13 @@ class DaemonControlService(api.ControlService):
         sent_of_running = sum(progress.sent for progress in runtime.scheduler.progress())
         pending = max(0, counts.pending_bytes - sent_of_running)
         rate = runtime.bandwidth_limiter.meter.rate()
-        moving = rate >= 1 and self._daemon.state == "running"  # the rate is an average, and outlasts a stop
+        eta = runtime.sync.eta(counts, pending)
         return {
             "jobs": {state.value: counts.jobs[state] for state in State},
             "unreadable_files": self._daemon.unreadable_files.count,
             "bytes": {"pending": pending, "sent": runtime.bandwidth_limiter.meter.total, "per_second": round(rate, 1)},
-            "eta_seconds": round(pending / rate, 1) if moving else None if pending else 0.0,
+            "eta_seconds": None if eta is None else round(eta, 1),
+            "sync": runtime.sync.progress(counts),
         }
 
     async def progress(self) -> event_schemas.Progress:

@@ -15,6 +15,7 @@ from enum import IntEnum, auto
 import structlog
 
 from syncd import __version__, localtime
+from syncd.asyncio_tools import background_task
 from syncd.config import destinations
 from syncd.config.model import Bandwidth, Config, ImageRemote, MultipartRemote
 from syncd.config.model import Scheduler as Limits
@@ -25,6 +26,7 @@ from syncd.core.concurrency import AdaptiveLimit, ConcurrencyLimit, FixedLimit
 from syncd.core.model import ClaimOrder
 from syncd.core.states import State
 from syncd.daemon.folders import Folders
+from syncd.daemon.sync_progress import SyncTracker
 from syncd.remotes import tls
 from syncd.remotes.factory import make_remote
 from syncd.store import job_log
@@ -54,6 +56,7 @@ class ListenerOrder(IntEnum):
     """The listeners of the store's changes, in the order in which they are called."""
 
     LOG = auto()
+    SYNC = auto()
     WORKERS = auto()
     ONCE = auto()
     AFTER_UPLOAD = auto()
@@ -83,6 +86,8 @@ class Runtime:
         """The limits in force: those of the configuration, unless the control API has changed them since."""
         self._shared_limiter = ConcurrencyLimiter(self._total_limit())
         store.changes.subscribe(job_log.log_change, order=ListenerOrder.LOG)
+        self.sync = SyncTracker(self)
+        store.changes.subscribe(self.sync.on_change, order=ListenerOrder.SYNC)
         store.changes.subscribe(self._wake, order=ListenerOrder.WORKERS)
 
     def limit(self, limits: Limits) -> list[str]:
@@ -177,7 +182,9 @@ async def open_runtime(
                 await runtime.add_remote(name, settings)
             for folder in config.folders:
                 runtime.folders.add(folder, runtime.ids_of(folder.remotes))
-            yield runtime
+            async with background_task(runtime.sync.run(), failed=failed):
+                yield runtime
+            await runtime.sync.check()
         finally:
             await runtime.folders.close()
             await runtime.scheduler.close()

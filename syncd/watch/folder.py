@@ -109,6 +109,16 @@ class FolderWatch:
         """Return whether the file at the relative ``path`` waits for a program that writes to it."""
         return path in self._queue.in_use
 
+    @property
+    def settling_count(self) -> int:
+        """The number of files that are not reported yet."""
+        return len(self._queue)
+
+    @property
+    def busy(self) -> bool:
+        """Return whether files are not reported yet, or a scan can find some soon; False while offline."""
+        return self._offline_reason is None and (len(self._queue) > 0 or self._scan_runner.busy)
+
     def unsettled(self) -> dict[str, str]:
         """Return the relative path of each file that is not reported yet, with the reason."""
         return {path: IN_USE if path in self._queue.in_use else NOT_QUIET for path in self._queue}

@@ -64,6 +64,7 @@ class ScanRunner:
         self._next_gap_scan = 0.0
         self._next_restart = 0.0
         self._scan_seconds = 0.0
+        self._scanning_part = False
         self.full_scan_requested = True
         self.scanning = True
         """Whether a full scan runs or has to run before the records are up to date."""
@@ -90,6 +91,12 @@ class ScanRunner:
     def request_scan(self, directories: Iterable[str]) -> None:
         """Request scans at and below these relative paths."""
         self._requested_directories.update(directories)
+
+    @property
+    def busy(self) -> bool:
+        """True while a requested scan runs or has to run, or a scan of a part of the folder runs."""
+        requested = self.full_scan_requested or bool(self._requested_directories) or self._queue.hints_dropped
+        return self.scanning or self._scanning_part or requested
 
     @property
     def unreadable(self) -> Mapping[str, str]:
@@ -163,7 +170,11 @@ class ScanRunner:
             self.full_scan_requested = True  # only a full scan finds which of two paths to a directory comes first
             return
         scan = Scan(self._tree, start, kernel_watches=kernel_watches)
-        await self._add_found(scan)
+        self._scanning_part = True
+        try:
+            await self._add_found(scan)
+        finally:
+            self._scanning_part = False
         await self._queue.report_missing(start)
         self._log_unreadable(scan)
         self._unreadable = {path: why for path, why in self._unreadable.items() if not _is_below(path, start)}

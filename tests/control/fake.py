@@ -63,6 +63,7 @@ STATUS = {
     "unreadable_files": 0,
     "bytes": {"pending": 1048576, "sent": 73400320, "per_second": 524288.0},
     "eta_seconds": 2.0,
+    "sync": {"done": 12340, "total": 12345, "settling": 0, "scanning": False, "settled": False},
     "dashboard": "http://127.0.0.1:8765",
 }
 

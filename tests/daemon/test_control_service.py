@@ -5,6 +5,7 @@ import os
 import pytest
 
 from syncd.control.service import InvalidRequestError, JobQuery, NotFoundError
+from syncd.core.remaining_time import RemainingTime
 from syncd.core.states import State
 from tests.support.data import random_bytes
 from tests.support.wait import wait_until
@@ -189,7 +190,8 @@ async def test_control_service_paused_daemon_has_no_eta(harness, monkeypatch):
     await harness.start()
     (harness.inbox / "a.jpg").write_bytes(random_bytes(100))
     await harness.wait_for_counts(queued=1)
-    monkeypatch.setattr(harness.daemon.runtime.bandwidth_limiter.meter, "rate", lambda: 50.0)
+    monkeypatch.setattr(RemainingTime, "seconds", lambda *_, jobs, size: size / 50.0)
+    await wait_until(lambda: not harness.daemon.runtime.sync.busy)
     assert (await harness.service.status())["eta_seconds"] == 2.0
     await harness.daemon.pause(now=False)
     assert (await harness.service.status())["eta_seconds"] is None

@@ -77,7 +77,7 @@ async def test_publisher_new_listener_gets_full_state(harness, listen):
 async def test_publisher_unchanged_state_is_not_repeated(harness, listen):
     await harness.start()
     recorder = listen("daemon", "remote", "progress")
-    await wait_until(lambda: recorder.of("progress"))
+    await wait_until(lambda: any(document["sync"]["settled"] for document in recorder.of("progress")))
     before = len(recorder.events)
     polls = 0
     work = DaemonControlService.progress

@@ -176,6 +176,14 @@ def watch(client: ControlClient) -> None:
     importlib.import_module("syncd.cli.ctl.watch").watch(client)  # slow to import
 
 
+@_daemon_command("wait")
+@click.option("--timeout", metavar="TIME", help="Give up after this time, such as 30s; exit code 124.")
+def wait(client: ControlClient, *, timeout: str | None) -> None:
+    """Wait until nothing is left to upload, or until that needs a person."""
+    module = importlib.import_module("syncd.cli.ctl.wait")
+    click.echo(module.wait(client, None if timeout is None else module.parse_timeout(timeout)))
+
+
 @_daemon_command("logs")
 @click.option("-f", "--follow", is_flag=True, help="Print new events until Ctrl-C.")
 @click.option("--level", type=click.Choice(LEVELS), default=LogQuery().level, help="Only this level and above.")

@@ -97,6 +97,8 @@ def _since(remote: RemoteStatus) -> str:
 def _work(document: Status) -> Iterator[str]:
     counts = {state: number for state, number in document["jobs"].items() if number}
     yield click.style("Jobs", bold=True)
+    if line := formatting.sync_progress(document.get("sync")):  # older daemons omit the field
+        yield f"  {line}"
     yield "  " + (", ".join(f"{number:,} {_coloured(state)}" for state, number in counts.items()) or "none yet")
     pending, rate, left = document["bytes"]["pending"], document["bytes"]["per_second"], document["eta_seconds"]
     if pending:

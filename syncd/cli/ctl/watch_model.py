@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from syncd.cli.formatting import clean, count, duration, next_attempt, size
+from syncd.cli.formatting import clean, count, duration, next_attempt, size, sync_progress
 from syncd.control.problems import stopped_until
 
 Document = Mapping[str, Any]
@@ -30,6 +30,7 @@ class WatchModel:
         self.pending = self.finished = self.sent = 0
         self.rate = 0.0
         self.left: float | None = None
+        self.sync: Document | None = None
 
     def apply(self, kind: str, document: Document) -> Iterator[str]:
         """Apply an event; yield a line for each change of state."""
@@ -74,7 +75,7 @@ class WatchModel:
         numbers = document["bytes"]
         self.finished += max(0, self.pending - numbers["pending"])
         self.pending, self.sent, self.rate = numbers["pending"], numbers["sent"], numbers["per_second"]
-        self.left = document["eta_seconds"]
+        self.left, self.sync = document["eta_seconds"], document.get("sync")
         if not self.pending:
             self.finished = 0  # the next batch of files starts at 0
 
@@ -85,11 +86,12 @@ class WatchModel:
         return self.finished / total if total else 1.0
 
     def numbers(self) -> list[str]:
-        """Return short texts: percentage sent, bytes to send, rate and time left."""
+        """Return short texts: percentage sent, bytes to send, rate, time left, and the count of the uploads."""
         if not self.pending:
             return ["nothing to send", f"{size(self.sent)} sent"]
         left = [] if self.left is None else [f"{duration(self.left)} left"]
-        return [f"{self.fraction:.0%}", f"{size(self.pending)} to send", f"{size(self.rate)}/s", *left]
+        counts = filter(None, [sync_progress(self.sync)])
+        return [f"{self.fraction:.0%}", f"{size(self.pending)} to send", f"{size(self.rate)}/s", *left, *counts]
 
 
 def state_line(name: str, document: Document) -> str:

@@ -4,7 +4,7 @@
  * A tone is the colour of a status: "success", "active", "neutral", "warning" or "error".
  */
 
-import { formatDayAndTime, formatDuration, formatRate, formatSize, joinNames, pluralize, toSentence } from "./ui/format.js";
+import { formatCount, formatDayAndTime, formatDuration, formatRate, formatSize, joinNames, pluralize, toSentence } from "./ui/format.js";
 
 /** Return the status of the whole daemon: {tone, title, detail}. The most severe problem comes first. */
 export function overallStatus(state) {
@@ -81,10 +81,13 @@ function outageStatus({ remotes, folders, progress }) {
   };
 }
 
-function uploadStatus({ jobs, bytes, eta_seconds: eta, flights }) {
+function uploadStatus({ jobs, bytes, eta_seconds: eta, flights, sync }) {
   const pending = pendingCount(jobs);
   if (jobs.uploading) {
-    const detail = [`${pluralize(pending, "upload")} pending (${formatSize(bytes.pending)})`];
+    const detail = [
+      `${formatCount(sync.done)} of ${formatCount(sync.total)} uploads done`,
+      `${formatSize(bytes.pending)} to upload`,
+    ];
     if (bytes.per_second >= 1) detail.push(formatRate(bytes.per_second));
     if (eta) detail.push(`about ${formatDuration(eta)} left`);
     const files = new Set(flights.map(flight => flight.path)).size;
