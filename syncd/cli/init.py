@@ -1,8 +1,13 @@
-"""``syncd init``: writes the example configuration with the user's values."""
+"""``syncd init``: writes the example configuration with the user's values.
 
+On a terminal, :mod:`syncd.cli.init_questions` asks for the values, and ``syncd check`` runs at the end.
+"""
+
+import importlib
 import json
 import os
 import re
+import shlex
 import sys
 import tempfile
 from contextlib import suppress
@@ -20,10 +25,10 @@ from syncd.config.load import ConfigError, load
 
 _UNQUOTED = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:-]*")
 """Values that need no quotes in YAML."""
-_REMOTES = {"multipart": "drive", "image": "ascii"}
+REMOTES = {"multipart": "drive", "image": "ascii"}
 """The name of the example's remote of each type."""
-_OPTIONS = {"folder": "folder", "kind": "type", "url": "url"}
-"""The option of each required value."""
+OPTIONS = {"folder": "folder", "kind": "type", "url": "url", "token_file": "token-file", "pool_id": "pool-id"}
+"""The option of each value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +55,7 @@ def example_text() -> str:
 )
 @click.argument("file", required=False)
 @click.option("--folder", metavar="DIR", help="The folder to watch.")
-@click.option("--type", "kind", type=click.Choice(list(_REMOTES)), help="The API of the server.")
+@click.option("--type", "kind", type=click.Choice(list(REMOTES)), help="The API of the server.")
 @click.option("--url", help="The server's address, as https://host.")
 @click.option("--token-file", metavar="FILE", help="A file that contains only the server's token.")
 @click.option("--pool-id", metavar="ID", help="The pool for the files, a GUID or ULID; multipart only.")
@@ -63,12 +68,25 @@ def command(file: str | None, *, force: bool, **given: str | None) -> None:
     target = Path(file) if file else paths.user_config()
     if target.exists() and not force:
         raise CommandError(f"{target} already exists; choose another file, or use --force", code=ExitCode.FAILED)
-    text = _schema_line() + fill_in(example_text(), _ask(given))
-    _write(target, text, force=force)
-    _print_left_out(target)
+    if given["pool_id"] and given["kind"] not in (None, "multipart"):
+        raise click.UsageError("--pool-id requires --type multipart")
+    missing = not (given["folder"] and given["kind"] and given["url"])
+    interactive = missing and sys.stdin.isatty() and sys.stdout.isatty()
+    answers = _ask(given, file) if interactive else _given(given)
+    _write(target, _schema_line() + fill_in(example_text(), answers), force=force)
     option = f" -c {target}" if file else ""
-    click.echo(f"Wrote {target}. Review it, then run:")
-    for step in (f"syncd check{option}", f"syncd run{option}", f"syncd ctl{option} status"):
+    steps = [f"syncd check{option}", f"syncd run{option}", f"syncd ctl{option} status"]
+    if not interactive:
+        _print_left_out(target)
+        click.echo(f"Wrote {target}. Review it, then run:")
+    else:
+        click.echo(f"Wrote {target}.")
+        if _check(target):
+            click.echo("Next:")
+            del steps[0]
+        else:
+            click.echo("Fix the errors above, then run:")
+    for step in steps:
         click.echo(f"  {step}")
 
 
@@ -86,36 +104,38 @@ def _schema_line() -> str:
     return f"# yaml-language-server: $schema={PACKAGED.as_uri()}\n" if PACKAGED.exists() else ""
 
 
-def _ask(given: dict[str, str | None]) -> Answers:
-    """Ask for missing values on a terminal.
-
-    Raises :class:`click.UsageError` for a missing value elsewhere.
-    """
-    interactive = sys.stdin.isatty() and sys.stdout.isatty()
-
-    def required(name: str, question: str, default: str | None = None, choice: click.Choice[str] | None = None) -> str:
-        if answer := given[name]:
-            return answer
-        if not interactive:
-            raise click.UsageError(f"--{_OPTIONS[name]} is required without a terminal")
-        return str(click.prompt(question, default=default, type=choice or str))
-
-    folder = required("folder", "Folder to watch")
-    kind = required("kind", "API of the server", "multipart", click.Choice(list(_REMOTES)))
-    url = required("url", "Address of the server", "http://127.0.0.1:4444")
-    if kind != "multipart" and given["pool_id"]:
-        raise click.UsageError("--pool-id requires --type multipart")
-    pool_id, token_file = given["pool_id"], given["token_file"]
-    if interactive and kind == "multipart" and not pool_id:
-        pool_id = _ask_optional("Pool for the files, a GUID or ULID (Enter: the server chooses)")
-    if interactive and not token_file:
-        token_file = _ask_optional("File with the server's token (Enter: no token)")
-    return Answers(folder=folder, type=kind, url=url, token_file=token_file or None, pool_id=pool_id or None)
+def _given(given: dict[str, str | None]) -> Answers:
+    """Return the values of the options. Raises :class:`click.UsageError` for a missing value."""
+    for name in ("folder", "kind", "url"):
+        if not given[name]:
+            raise click.UsageError(f"--{OPTIONS[name]} is required without a terminal")
+    return Answers(
+        folder=str(given["folder"]),
+        type=str(given["kind"]),
+        url=str(given["url"]),
+        token_file=given["token_file"],
+        pool_id=given["pool_id"],
+    )
 
 
-def _ask_optional(question: str) -> str:
-    """Ask for an optional value; return an empty string for none."""
-    return str(click.prompt(question, default="", show_default=False))
+def _ask(given: dict[str, str | None], file: str | None) -> Answers:
+    """Ask for the missing values. If the user stops, the error names the answers so far."""
+    questions = importlib.import_module("syncd.cli.init_questions").Questions(given)  # slow to import
+    try:
+        questions.ask()
+    except (click.Abort, KeyboardInterrupt):
+        click.echo()
+        options = [*([file] if file else []), *questions.options()]
+        kept = f"; continue with: {shlex.join(['syncd', 'init', *options])}" if questions.options() else ""
+        raise CommandError(f"nothing was written{kept}", code=ExitCode.INTERRUPTED) from None
+    return _given(questions.answers)
+
+
+def _check(target: Path) -> bool:
+    """Run ``syncd check`` for the new configuration; return whether it would work."""
+    click.echo("Checking it:")
+    check = importlib.import_module("syncd.cli.check.command").command  # slow to import
+    return bool(check.main(["-c", str(target)], prog_name="syncd check", standalone_mode=False) == ExitCode.OK)
 
 
 def fill_in(example: str, answers: Answers) -> str:
@@ -123,10 +143,10 @@ def fill_in(example: str, answers: Answers) -> str:
 
     The second folder and the remote of the other type become comments.
     """
-    remote = _REMOTES[answers.type]
+    remote = REMOTES[answers.type]
     lines = example.splitlines()
     _comment_out_entry(lines, "  - path: ascii-art")
-    for other in _REMOTES.values():
+    for other in REMOTES.values():
         if other != remote:
             _comment_out_entry(lines, f"  {other}:")
     _set(lines, 0, "path", os.path.abspath(os.path.expanduser(answers.folder)))

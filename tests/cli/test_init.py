@@ -1,7 +1,5 @@
 import os
-import pty
 import stat
-import subprocess
 
 import pytest
 
@@ -9,7 +7,6 @@ from syncd.cli import init
 from syncd.cli.errors import CommandError
 from syncd.cli.init import Answers, example_text, fill_in
 from syncd.config.load import load
-from tests.support.processes import command_line
 
 GUID = "123e4567-e89b-12d3-a456-426614174000"
 MULTIPART = ["--type", "multipart", "--url", "https://drive.example", "--pool-id", GUID]
@@ -129,18 +126,3 @@ def test_init_non_utf8_folder_fails(syncd, tmp_path):
     result = syncd("init", tmp_path / "c.yaml", "--folder", os.fsdecode(b"\xff"), *IMAGE)
     assert result.code == 1
     assert "not UTF-8" in result.err
-
-
-@pytest.mark.e2e
-def test_init_on_terminal_asks_for_values(tmp_path):
-    ours, theirs = pty.openpty()
-    command = command_line("init", tmp_path / "c.yaml", "--type", "multipart")
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as asking:
-        for answer in (str(tmp_path / "in"), "", GUID, ""):
-            os.write(ours, f"{answer}\n".encode())
-        assert asking.wait(30) == 0
-    os.close(ours)
-    os.close(theirs)
-    config = load(tmp_path / "c.yaml").config
-    assert config.folders[0].path == str(tmp_path / "in")
-    assert config.remotes["drive"].url == "http://127.0.0.1:4444"

@@ -22,11 +22,13 @@ class TerminalCommand:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        options = {"start_new_session": True, "preexec_fn": lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)}
         streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
         env = {**inherited, "TERM": "xterm", **environment}
-        self.process = subprocess.Popen(command_line(*arguments), env=env, start_new_session=True, **streams)
+        self.process = subprocess.Popen(command_line(*arguments), env=env, **options, **streams)
         os.close(theirs)
         self._raw = b""
+        self._seen = 0
 
     def __enter__(self):
         return self
@@ -43,9 +45,9 @@ class TerminalCommand:
 
     def expect(self, text, *, timeout=60.0):
         """Wait until the command has printed ``text`` after the last expected text."""
-        seen, deadline = getattr(self, "_seen", 0), time.monotonic() + timeout
-        while (found := self.text.find(text, seen)) < 0:
-            assert self._read(deadline - time.monotonic()), f"{text!r} is not in {self.text[seen:]!r}"
+        deadline = time.monotonic() + timeout
+        while (found := self.text.find(text, self._seen)) < 0:
+            assert self._read(deadline - time.monotonic()), f"{text!r} is not in {self.text[self._seen :]!r}"
         self._seen = found + len(text)
 
     def send(self, text):
@@ -55,12 +57,18 @@ class TerminalCommand:
         self.expect(question)
         self.send(answer + "\n")
 
-    def end(self, *, timeout=60.0):
-        """Wait for the end of the command; return its exit code."""
+    def end(self, key="", *, timeout=60.0):
+        """Wait for the end of the command; return its exit code.
+
+        Press ``key`` until then: readline misses a Ctrl-C that arrives just before it waits for input.
+        """
         deadline = time.monotonic() + timeout
-        while self._read(deadline - time.monotonic()):
+        while self.process.poll() is None and time.monotonic() < deadline:
+            self.send(key)
+            self._read(0.5)
+        while self._read(0.0):
             pass
-        return self.process.wait(max(1.0, deadline - time.monotonic()))
+        return self.process.wait(1.0)
 
     def _read(self, timeout):
         """Read more output; return False at its end and after ``timeout``."""

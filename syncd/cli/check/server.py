@@ -57,10 +57,31 @@ async def check_server(
                 yield finding
         yield await check_speed(name, remote, most=most, bandwidth=bandwidth, timer=time.monotonic)
     except Failure as error:
-        what = formatting.clean(error.problem)
-        yield Finding(level="error", where=_where(name, settings), what=what, advice=_advice(error, settings))
+        yield _failed(name, settings, error)
     finally:
         await remote.close()
+
+
+async def probe(name: str, settings: Settings) -> tuple[Finding, Failure | None]:
+    """Return the finding about the connection only, and the failure if there is one.
+
+    Without a token, the failure is ``Unauthorized`` also if the server requires one only for an upload.
+    """
+    remote = _remote(name, settings)
+    try:
+        found = await check_connection(name, settings, remote, None)
+        if settings.token is None:
+            await _raise_only(remote.measure_upload(MIN_REQUEST_BYTES), Unauthorized)
+    except Failure as error:
+        return _failed(name, settings, error), error
+    finally:
+        await remote.close()
+    return found, None
+
+
+def _failed(name: str, settings: Settings, error: Failure) -> Finding:
+    what = formatting.clean(error.problem)
+    return Finding(level="error", where=_where(name, settings), what=what, advice=_advice(error, settings))
 
 
 def _remote(name: str, settings: Settings) -> Remote:
