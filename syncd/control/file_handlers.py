@@ -13,7 +13,7 @@ from aiohttp import web
 
 from syncd.control import routes
 from syncd.control.dispatch import SERVICE, raw_handler
-from syncd.control.service import SVG, Original
+from syncd.control.service import SVG, NotFoundError, Original
 
 READ_BYTES = 256 * 1024
 STALL_TIMEOUT_SECONDS = 60.0
@@ -23,9 +23,14 @@ _SAFETY_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy
 
 
 @raw_handler(routes.PREVIEW)
-async def _preview(request: web.Request, job: int, size: int) -> web.Response:
+async def _preview(request: web.Request, job: int, size: int, missing: int) -> web.Response:
     known = {tag.value for tag in request.if_none_match or ()}
-    preview = await request.app[SERVICE].files.preview(job, size, known)
+    try:
+        preview = await request.app[SERVICE].files.preview(job, size, known)
+    except NotFoundError:
+        if missing == HTTPStatus.NO_CONTENT:
+            return _no_content()
+        raise
     headers = {"ETag": f'"{preview.tag}"', "Cache-Control": "private, no-cache", **_SAFETY_HEADERS}
     if preview.body is None:
         return web.Response(status=304, headers=headers)
@@ -33,8 +38,13 @@ async def _preview(request: web.Request, job: int, size: int) -> web.Response:
 
 
 @raw_handler(routes.ORIGINAL)
-async def _original(request: web.Request, job: int) -> web.StreamResponse:
-    original = await request.app[SERVICE].files.original(job)
+async def _original(request: web.Request, job: int, missing: int) -> web.StreamResponse:
+    try:
+        original = await request.app[SERVICE].files.original(job)
+    except NotFoundError:
+        if missing == HTTPStatus.NO_CONTENT:
+            return _no_content()
+        raise
     with original.file:
         response = web.StreamResponse(headers={**_describe(original), **_SAFETY_HEADERS})
         response.content_length = original.size
@@ -48,6 +58,11 @@ async def _original(request: web.Request, job: int) -> web.StreamResponse:
             remaining -= len(data)
         await response.write_eof()
         return response
+
+
+def _no_content() -> web.Response:
+    """Return the response that no browser reports as an error; the page shows a placeholder."""
+    return web.Response(status=HTTPStatus.NO_CONTENT, headers=_SAFETY_HEADERS)
 
 
 @raw_handler(routes.DROP)

@@ -114,6 +114,12 @@ JOB_SNAPSHOT = Route(
     query=(*JOB_FILTERS, Number(name="limit", maximum=MAX_JOBS, default=MAX_JOBS)),
     allow_head=False,
 )
+_MISSING = Choice(
+    name="missing",
+    choices={"404": 404, "204": 204},
+    default=404,
+    description="The status if there is no content to send. A browser reports a 404 as an error of the page.",
+)
 JOB = Route(
     method="GET",
     path="/v1/job",
@@ -132,6 +138,7 @@ PREVIEW = Route(
     query=(
         JobId(name="job", required=True),
         Choice(name="size", choices={"320": 320, "1600": 1600}, default=320, description="Pixels of the longest edge."),
+        _MISSING,
     ),
     media_type="image/webp",
     allow_head=False,
@@ -142,7 +149,7 @@ ORIGINAL = Route(
     response=bytes,
     summary="The file of a job",
     answer="The job's file.",
-    query=(JobId(name="job", required=True),),
+    query=(JobId(name="job", required=True), _MISSING),
     media_type="application/octet-stream",
     allow_head=False,
 )

@@ -78,9 +78,10 @@ async def open_page(chromium, login_url):
     """Return a function that opens the dashboard; fail at the end if the browser logs errors."""
     contexts, errors = [], []
 
-    async def open_page(*, at="", width=1280, height=860, **options):
+    async def open_page(*, at="", width=1280, height=860, init_script="", **options):
         context = await chromium.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
+        await context.add_init_script(init_script)
         page = await context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if _is_error(message) else None)

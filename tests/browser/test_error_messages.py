@@ -76,3 +76,27 @@ async def test_path_too_long_wraps_between_its_parts(daemon, open_page, tmp_path
     for note in await notes.all():
         assert await note.evaluate(BROKEN_WORDS) == []
         assert await note.evaluate(CUT_OFF) is False
+
+
+async def test_missing_previews_log_no_console_error(daemon, open_page, make_photo):
+    """A browser reports each failed request of an image, whatever the page does about it."""
+    make_photo(daemon.inbox / "gone.jpg")
+    (daemon.inbox / "broken.png").write_bytes(b"no picture")
+    (daemon.inbox / "gone.txt").write_text("text")
+    (daemon.inbox / "gone.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    daemon.start()
+    daemon.wait_for_counts(done=8)
+    page = await open_page(at="settings")
+    logged, failed = [], []
+    page.on("console", lambda message: logged.append(message.text))
+    page.on("response", lambda response: failed.append(response.url) if response.status >= 400 else None)
+    for name in ("gone.jpg", "gone.txt", "gone.svg"):
+        (daemon.inbox / name).unlink()
+    home = page.url.split("#")[0]
+    for view in ("", "gallery"):
+        await page.goto(f"{home}#/{view}")
+        await expect(page.locator("main .thumbnail-placeholder")).to_have_count(4)
+    await page.get_by_role("link", name="gone.jpg, JPG").click()
+    await expect(page.get_by_role("dialog").get_by_role("button", name="Close")).to_be_visible()
+    await expect(page.get_by_role("dialog").get_by_role("img", name="gone.jpg")).to_have_count(0)
+    assert (logged, failed) == ([], [])

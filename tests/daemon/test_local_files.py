@@ -199,6 +199,11 @@ async def test_local_files_invalid_request_is_rejected(stopped, http, what, stat
     await get(http, what, status=status)
 
 
+@pytest.mark.parametrize("what", ["preview", "original"])
+async def test_missing_content_is_204_on_request(stopped, http, what):
+    assert (await get(http, f"{what}?job=4711&missing=204", status=204))[1] == b""
+
+
 async def test_original_large_file_is_complete_or_aborted(stopped, http):
     data = random_bytes(8 * 1024 * 1024)
     job = await job_of(stopped, "a.tif", data)

@@ -256,6 +256,7 @@ async def test_static_path_cannot_leave_folder(logged_in_client, path):
         ("/", "text/html; charset=utf-8"),
         ("/static/index.html", "text/html; charset=utf-8"),
         ("/static/app.js", "text/javascript; charset=utf-8"),
+        ("/static/manifest.webmanifest", "application/manifest+json"),
     ],
 )
 async def test_static_files_have_content_types(logged_in_client, path, kind):

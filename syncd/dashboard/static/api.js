@@ -52,10 +52,17 @@ export const api = {
   throughput: () => request("GET", "/v1/throughput"),
 };
 
-/** Return the URL of a WebP preview of a job's file. `edge` is its longest edge in pixels, 320 or 1600. */
-export const previewUrl = (id, edge = 320) => `/v1/preview?job=${id}&size=${edge}`;
+/**
+ * Return the URL of a WebP preview of a job's file. `edge` is its longest edge in pixels, 320 or 1600.
+ *
+ * Without a preview, the response is an empty 204: the browser would report a 404 as an error of the page.
+ */
+export const previewUrl = (id, edge = 320) => `/v1/preview?job=${id}&size=${edge}&missing=204`;
 
-/** Return the URL of a job's original file. */
+/** Return the URL of a job's original file, for an image. If the file is gone, the response is an empty 204. */
+export const originalImageUrl = id => `/v1/original?job=${id}&missing=204`;
+
+/** Return the URL of a job's original file, for a link. */
 export const originalUrl = id => `/v1/original?job=${id}`;
 
 const textCache = new Map();
@@ -73,7 +80,7 @@ export async function fetchTextPreview(job) {
 
 async function fetchText(id) {
   const response = await fetch(previewUrl(id));
-  if (!response.ok) throw new ApiError(response.status, "No preview is available.");
+  if (response.status !== 200) throw new ApiError(response.status, "No preview is available.");
   return response.text();
 }
 

@@ -7,6 +7,7 @@
 
 import { enableFileDrop } from "./add-files.js";
 import { appState, connect, subscribe } from "./app-state.js";
+import { showBadge, titleWithCount } from "./badge.js";
 import { openFile } from "./file-dialog.js";
 import { pauseButton } from "./pause-button.js";
 import { currentRoute, routeHref } from "./router.js";
@@ -46,13 +47,15 @@ function buildNavigation() {
   });
 }
 
-/** Update the status in the header and the window's title, and the banner for what blocks all uploads. */
+/** Update the status in the header, the window's title and badge, and the banner for what blocks all uploads. */
 function updateStatus() {
   const { tone, title } = overallStatus(appState);
   const status = document.getElementById("overall-status");
   status.dataset.tone = tone;
   setText(status, title);
-  document.title = `${title} – ${(current ?? VIEWS[0]).title} – syncd`;
+  const failed = appState.progress?.jobs.failed ?? 0;
+  document.title = titleWithCount(`${title} – ${(current ?? VIEWS[0]).title} – syncd`, failed);
+  showBadge({ failed, needsAttention: failed > 0 || tone === "error" });
   const banner = document.getElementById("banner");
   const text = bannerText(appState);
   banner.hidden = !text;

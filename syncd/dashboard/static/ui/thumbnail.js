@@ -1,6 +1,6 @@
 /** Thumbnails and large previews of files: an image, the text of a text file, or a label with the file type. */
 
-import { fetchTextPreview, originalUrl, previewUrl } from "../api.js";
+import { fetchTextPreview, originalImageUrl, previewUrl } from "../api.js";
 import { h } from "./dom.js";
 import { baseName, extensionLabel, isTextFile } from "./format.js";
 
@@ -42,7 +42,7 @@ export function largePreview(job, onError) {
 
 /** Return an image URL. SVG files are shown directly: the daemon makes no previews of them. */
 const imageUrl = (job, edge) =>
-  job.path.toLowerCase().endsWith(".svg") ? originalUrl(job.id) : previewUrl(job.id, edge);
+  job.path.toLowerCase().endsWith(".svg") ? originalImageUrl(job.id) : previewUrl(job.id, edge);
 
 const pendingLoads = [];
 let activeLoads = 0;
