@@ -8,6 +8,7 @@ import ast
 import asyncio
 import importlib
 import io
+import itertools
 import json
 import re
 from collections import defaultdict
@@ -177,8 +178,8 @@ def journal_events() -> dict[str, Event]:
     """Return the events that `job_log` writes for changes to each state, with every field set."""
     stream = io.StringIO()
     logs.configure(level="debug", format="json", stream=stream)
-    for state in State:
-        job_log.log_change(
+    for state, backlog in itertools.product(State, (False, True)):
+        job_log.JobLog(each_file=False).on_change(
             Change(
                 job_id=1,
                 folder="/in",
@@ -191,13 +192,14 @@ def journal_events() -> dict[str, Event]:
                 outcome=Outcome.UPLOADED,
                 size=1,
                 at=0.0,
+                backlog=backlog,
             )
         )
-    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
-    return {
-        line["event"]: Event(levels={line["level"]}, fields=set(line) - {"timestamp", "level", "event"})
-        for line in lines
-    }
+    found: defaultdict[str, Event] = defaultdict(Event)
+    for line in map(json.loads, stream.getvalue().splitlines()):
+        found[line["event"]].levels.add(line["level"])
+        found[line["event"]].fields |= set(line) - {"timestamp", "level", "event"}
+    return dict(found)
 
 
 def test_log_events_are_documented() -> None:

@@ -215,10 +215,12 @@ class LogFile(Section):
 
 
 class Logging(Section):
-    """Level and format of the log, and a log file in addition to standard error."""
+    """Level and format of the log, its lines about files, and a log file in addition to standard error."""
 
     level: Annotated[Literal["debug", "info", "warning", "error"], word()] = "info"
     format: Annotated[Literal["auto", "console", "json"], word()] = "auto"
+    each_file: bool = False
+    """Whether the files of a backlog are logged one by one at info."""
     file: Annotated[
         LogFile | None,
         BeforeValidator(

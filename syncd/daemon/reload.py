@@ -62,6 +62,7 @@ class Reload:
         """Apply ``new``; return one line per change. The caller has suspended ``after_upload``."""
         runtime, old = self._runtime, self._runtime.config
         runtime.config = new
+        runtime.job_log.each_file = new.logging.each_file
         changes = []
         if new.logging != old.logging:
             changes.append("logging")

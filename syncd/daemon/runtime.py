@@ -29,7 +29,7 @@ from syncd.daemon.folders import Folders
 from syncd.daemon.sync_progress import SyncTracker
 from syncd.remotes import tls
 from syncd.remotes.factory import make_remote
-from syncd.store import job_log
+from syncd.store.job_log import JobLog
 from syncd.store.job_store import JobStore
 from syncd.store.records import Change, RemoteRecord
 from syncd.upload.clock import ClockStepDetector
@@ -85,7 +85,8 @@ class Runtime:
         self.limits = config.scheduler
         """The limits in force: those of the configuration, unless the control API has changed them since."""
         self._shared_limiter = ConcurrencyLimiter(self._total_limit())
-        store.changes.subscribe(job_log.log_change, order=ListenerOrder.LOG)
+        self.job_log = JobLog(each_file=config.logging.each_file)
+        store.changes.subscribe(self.job_log.on_change, order=ListenerOrder.LOG)
         self.sync = SyncTracker(self)
         store.changes.subscribe(self.sync.on_change, order=ListenerOrder.SYNC)
         store.changes.subscribe(self._wake, order=ListenerOrder.WORKERS)

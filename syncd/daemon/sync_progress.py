@@ -1,7 +1,7 @@
 """Counts the uploads from the first queued file until nothing is left to do: one sync.
 
-Logs ``sync.settled`` at the end of each sync. :mod:`~syncd.daemon.control_service` shows the counts, and
-:mod:`syncd.core.remaining_time` estimates the end.
+Logs a summary from time to time, and ``sync.settled`` at the end of each sync.
+:mod:`~syncd.daemon.control_service` shows the counts, and :mod:`syncd.core.remaining_time` estimates the end.
 """
 
 import asyncio
@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 MIN_CHECK_INTERVAL_SECONDS = 0.25
 """Shortest time between two checks of the queue."""
+SUMMARY_INTERVAL_SECONDS = 10.0
+"""Time between two summaries."""
 MAX_CHECK_INTERVAL_SECONDS = 5.0
 """Longest time between two checks during a sync: the end of a scan changes no job."""
 
@@ -41,6 +43,8 @@ class SyncTracker:
         self._started = None
         self._ended = self._ended_bytes = 0
         self._uploaded = self._uploaded_bytes = self._duplicates = 0
+        self._summarized = 0, 0, 0
+        self._summarized_at = 0.0
 
     def on_change(self, change: Change) -> None:
         """Count a change of a job; to be subscribed to the store's changes."""
@@ -60,6 +64,7 @@ class SyncTracker:
 
     def _start(self) -> None:
         self._started = time.monotonic()
+        self._summarized_at = self._started
         self._remaining.start(self._started)
         self._changed.set()
 
@@ -80,6 +85,7 @@ class SyncTracker:
         counts = await self._counts()
         self._observe()
         if counts.pending or busy or self._started is None:
+            self._summarize(counts)
             return
         log.info(
             "sync.settled",
@@ -90,7 +96,31 @@ class SyncTracker:
             failed=counts.jobs[State.FAILED],
             skipped=counts.jobs[State.SKIPPED],
         )
+        self._runtime.job_log.unlisted = 0
         self._reset()
+
+    def _summarize(self, counts: Counts) -> None:
+        """Log a summary if jobs have ended that have no lines of their own."""
+        now = time.monotonic()
+        elapsed = now - self._summarized_at
+        if elapsed < SUMMARY_INTERVAL_SECONDS or self._started is None:
+            return
+        if self._runtime.job_log.unlisted:
+            done = self._uploaded, self._duplicates, self._uploaded_bytes
+            uploaded, duplicates, size = (new - old for new, old in zip(done, self._summarized, strict=True))
+            eta = self.eta(counts, counts.pending_bytes)
+            log.info(
+                "sync.progress",
+                uploaded=uploaded,
+                duplicates=duplicates,
+                bytes=size,
+                per_second=round(size / elapsed),
+                remaining=counts.pending,
+                eta_seconds=None if eta is None else round(eta),
+            )
+            self._summarized = done
+            self._runtime.job_log.unlisted = 0
+        self._summarized_at = now
 
     @property
     def busy(self) -> bool:

@@ -117,6 +117,11 @@ def close() -> None:
     recent.clear()
 
 
+def debug_enabled() -> bool:
+    """Return whether events of the level debug are logged: if not, their fields need not be computed."""
+    return "debug" not in vars(_Logger)
+
+
 class _Logger(structlog.make_filtering_bound_logger("debug")):  # type: ignore[misc] # a class made at run time
     """The class of all loggers. :func:`_set_level` replaces the methods of disabled levels."""
 

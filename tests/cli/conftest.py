@@ -113,6 +113,7 @@ remotes:
 state_dir: state
 {"" if "control:" in extra else "control: {dashboard: off}"}
 scheduler: {{retry: {{initial: 10ms, max: 20ms}}}}
+{"" if "logging:" in extra else "logging: {each_file: true}"}
 {extra}
 """
         )

@@ -245,7 +245,7 @@ async def test_reload_keeps_pause(harness):
 @pytest.mark.parametrize("broken", ["document", "log file"])
 async def test_reload_invalid_configuration_changes_nothing(harness, broken):
     await harness.start()
-    before = harness.daemon.runtime.config
+    before, logging = harness.daemon.runtime.config, harness.settings["logging"]
     if broken == "document":
         harness.path.write_text("folders: [")
     else:
@@ -260,7 +260,7 @@ async def test_reload_invalid_configuration_changes_nothing(harness, broken):
     (harness.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await harness.wait_for_counts(done=1)
     if broken == "log file":  # after the correction, all changes apply
-        del harness.settings["logging"]
+        harness.settings["logging"] = logging
         assert await harness.reload() == [f"folder {harness.inbox}"]
 
 

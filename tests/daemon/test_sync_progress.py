@@ -107,3 +107,39 @@ async def test_once_settles(harness, logs):
     await once(harness.write().config)
     (entry,) = settled(logs)
     assert entry["uploaded"] == 1
+
+
+async def test_first_sync_logs_summaries_not_files(harness, logs, monkeypatch):
+    monkeypatch.setattr("syncd.daemon.sync_progress.SUMMARY_INTERVAL_SECONDS", 0.2)
+    harness.settings["logging"] = {"each_file": False}
+    harness.settings["scheduler"]["bandwidth"] = "100KiB/s"
+    for number in range(300):
+        (harness.inbox / f"{number}.jpg").write_bytes(random_bytes(1000, number))
+    await harness.start()
+    await wait_until(lambda: settled(logs))
+    summaries = [entry for entry in logs if entry["event"] == "sync.progress"]
+    assert len(summaries) >= 2
+    assert 0 < sum(entry["uploaded"] for entry in summaries) <= 300
+    for entry in summaries:
+        assert entry["bytes"] == 1000 * entry["uploaded"]
+        assert entry["per_second"] > 0
+    assert [entry["remaining"] for entry in summaries] == sorted(
+        (entry["remaining"] for entry in summaries), reverse=True
+    )
+    assert [entry for entry in logs if entry["event"].startswith("job.") and entry["log_level"] != "debug"] == []
+    logs.clear()
+    (harness.inbox / "new.jpg").write_bytes(random_bytes(1000, 99))
+    await wait_until(lambda: settled(logs))
+    assert [entry["event"] for entry in logs if entry["event"].startswith("job.")] == [
+        "job.queued",
+        "job.uploading",
+        "job.done",
+    ]
+
+
+async def test_reload_lists_each_file(harness, logs):
+    harness.settings["logging"] = {"each_file": False}
+    await harness.start()
+    harness.settings["logging"] = {"each_file": True}
+    assert await harness.reload() == ["logging"]
+    assert harness.daemon.runtime.job_log.each_file

@@ -29,8 +29,9 @@ def image_remote(url: str, **changes: Any) -> Settings:
 def base_settings(url: str, **sections: Any) -> Settings:
     """Return settings that upload ``inbox`` to the remotes ``drive`` and ``ascii`` at ``url``.
 
-    Paths count from the configuration's folder, the state folder is ``state``, retries are fast, and there is no
-    dashboard. Each of ``sections`` replaces a whole section, such as ``scheduler={}`` for the default retry delays.
+    Paths count from the configuration's folder, the state folder is ``state``, retries are fast, each file has its log
+    lines, and there is no dashboard. Each of ``sections`` replaces a whole section, such as ``scheduler={}`` for the
+    default retry delays.
     """
     return {
         "folders": [{"path": "inbox", "remote": ["drive", "ascii"]}],
@@ -38,6 +39,7 @@ def base_settings(url: str, **sections: Any) -> Settings:
         "scheduler": {"retry": dict(FAST_RETRY)},
         "state_dir": "state",
         "control": {"dashboard": "off"},
+        "logging": {"each_file": True},
         **sections,
     }
 

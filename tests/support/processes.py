@@ -214,7 +214,7 @@ class DaemonProcess(SyncdProcess):
                 "drive": multipart_remote(url, chunk_size="1MiB"),
             },
             scheduler=scheduler,
-            logging={"format": "json"},
+            logging={"format": "json", "each_file": True},
         )
 
     def write_settings(self):

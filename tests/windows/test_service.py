@@ -42,7 +42,7 @@ remotes:
   drive: {{type: multipart, url: '{url}', pool_id: {pool}, token: {token}}}
 scheduler: {{bandwidth: 64KiB/s}}
 control: {{dashboard: "off"}}
-logging: {{file: '{log}'}}
+logging: {{file: '{log}', each_file: true}}
 """
 DEAD = "http://127.0.0.1:9"
 

@@ -48,7 +48,7 @@ const FIGURES = [
   },
   {
     label: "Data sent",
-    href: routeHref("log", { event: "job.done" }),
+    href: routeHref("log", { event: "sync." }),
     value: ({ bytes }) => formatSize(bytes.sent),
     note: ({ bytes }) => (bytes.per_second >= 1 ? formatRate(bytes.per_second) : "since syncd started"),
   },
