@@ -155,7 +155,8 @@ def test_init_stopped_names_answers_and_writes_nothing(init, receiver, inbox, tm
         asking.answer("Folder to watch: ", inbox)
         asking.answer("4444]: ", receiver)
         asking.expect("the server chooses): ")
-        assert asking.end(stop) == 130
+        asking.press_until(stop, "nothing was written")
+        assert asking.end() == 130
         last = asking.text.splitlines()[-1]
     assert not (tmp_path / "c.yaml").exists()
     kept, _, command = last.partition("; continue with: ")

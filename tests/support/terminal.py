@@ -57,18 +57,20 @@ class TerminalCommand:
         self.expect(question)
         self.send(answer + "\n")
 
-    def end(self, key="", *, timeout=60.0):
-        """Wait for the end of the command; return its exit code.
-
-        Press ``key`` until then: readline misses a Ctrl-C that arrives just before it waits for input.
-        """
-        deadline = time.monotonic() + timeout
-        while self.process.poll() is None and time.monotonic() < deadline:
+    def press_until(self, key, text):
+        """Press ``key`` until ``text`` appears: readline misses a Ctrl-C that arrives just before it waits for input."""
+        while text not in self.text[self._seen :]:
             self.send(key)
-            self._read(0.5)
-        while self._read(0.0):
+            while self._read(2.0) and text not in self.text[self._seen :]:
+                pass
+            assert self.process.poll() is None or text in self.text[self._seen :]
+
+    def end(self, *, timeout=60.0):
+        """Wait for the end of the command; return its exit code."""
+        deadline = time.monotonic() + timeout
+        while self._read(deadline - time.monotonic()):
             pass
-        return self.process.wait(1.0)
+        return self.process.wait(max(1.0, deadline - time.monotonic()))
 
     def _read(self, timeout):
         """Read more output; return False at its end and after ``timeout``."""
