@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from syncd import __version__
-from syncd.cli import terminal
+from syncd.cli import narrow, terminal
 from syncd.cli.errors import CommandError, ExitCode, internal_error
 from syncd.cli.imports import paused_collector
 from syncd.cli.options import examples
@@ -53,6 +53,9 @@ _PACKAGES = frozenset(("check", "ctl", "demo", "service"))
 """Commands that are packages; every other command is a module."""
 DEBUG_VARIABLE = "SYNCD_DEBUG"
 """Environment variable that turns on tracebacks of internal errors."""
+
+
+click.Context.formatter_class = narrow.HelpFormatter
 
 
 class _LazyGroup(click.Group):

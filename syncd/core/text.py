@@ -13,7 +13,6 @@ _UNPRINTABLE = re.compile(f"[\x00-\x1f{_LINE_BREAKS}{_SURROGATES}]")
 _DIRECTION = re.compile(f"[{_DIRECTIONS}]")
 _UNSAFE_ON_TERMINAL = re.compile(f"[\x00-\x1f{_LINE_BREAKS}{_SURROGATES}{_DIRECTIONS}]")
 _SURROGATE = re.compile(f"[{_SURROGATES}]")
-_LINE_BREAK = re.compile(f"[{_LINE_BREAKS}]")
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
@@ -33,11 +32,6 @@ def terminal_safe(text: str) -> str:
 def escape_unsafe(text: str) -> str:
     r"""Return ``text`` with each character that is unsafe on a terminal as ``\uXXXX``."""
     return _UNSAFE_ON_TERMINAL.sub(_unicode_escape, text)
-
-
-def escape_line_breaks(json_text: str) -> str:
-    r"""Return JSON with each character that some programs treat as a line break as ``\uXXXX``."""
-    return json_text if json_text.isascii() else _LINE_BREAK.sub(_unicode_escape, json_text)
 
 
 def escape_surrogates(text: str) -> str:

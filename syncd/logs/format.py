@@ -8,7 +8,7 @@ from typing import Any
 from structlog.typing import EventDict
 
 from syncd import localtime
-from syncd.core.text import escape_line_breaks, escape_unsafe
+from syncd.core.text import escape_unsafe
 
 HEAD = {"timestamp", "level", "event"}
 """The keys that every event has."""
@@ -27,8 +27,11 @@ def document(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def render_json(event: EventDict) -> str:
-    """Return the event as a JSON object on one line. Escapes all Unicode line breaks."""
-    return escape_line_breaks(_encode(document(event)))
+    r"""Return the event as a JSON object on one line.
+
+    Characters that are unsafe on a terminal, such as those that reverse a name, are escaped as ``\uXXXX``.
+    """
+    return _shown_text(_encode(document(event)))
 
 
 def render_console(*, colours: bool) -> Render:

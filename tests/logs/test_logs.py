@@ -117,10 +117,12 @@ def test_event_with_unsafe_values_is_one_line(log: Any, out: io.StringIO, style:
     text = out.getvalue()
     assert len(text.splitlines()) == 1
     assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "\\u202e" in text
     assert "\\xff.jpg" in text
     text.encode("utf-8")
     if style == "json":
-        assert json.loads(text)["path"].startswith("a\nb\r\x1b[2J\u2028\u0085")
+        assert json.loads(text)["path"].startswith("a\nb\r\x1b[2J\u2028\u0085\u202e")
 
 
 def test_console_persian_and_emoji_names_stay_readable(log: Any, out: io.StringIO) -> None:

@@ -58,7 +58,7 @@ class TerminalCommand:
         self.send(answer + "\n")
 
     def press_until(self, key, text):
-        """Press ``key`` until ``text`` appears: readline misses a Ctrl-C that arrives just before it waits for input."""
+        """Press ``key`` until ``text`` appears: readline misses a Ctrl-C that arrives before it waits for input."""
         while text not in self.text[self._seen :]:
             self.send(key)
             while self._read(2.0) and text not in self.text[self._seen :]:

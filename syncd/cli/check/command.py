@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import click
 
+from syncd.cli import narrow
 from syncd.cli.check.result import Finding
 from syncd.cli.check.runner import run_checks
 from syncd.cli.errors import ExitCode
@@ -44,6 +45,7 @@ async def _collect(config: str | None, on_finding: Callable[[Finding], None], *,
 
 
 def _print_finding(finding: Finding) -> None:
-    click.echo(f"{click.style(f'{finding.level:<5}', fg=_COLOURS[finding.level])}  {finding.where}: {finding.what}")
-    if finding.advice:
-        click.echo(f"       → {finding.advice}")
+    level = click.style(f"{finding.level:<5}", fg=_COLOURS[finding.level])
+    lines = [f"{level}  {finding.where}: {finding.what}", *([f"       → {finding.advice}"] if finding.advice else [])]
+    for line in narrow.fold_all(lines):
+        click.echo(line)

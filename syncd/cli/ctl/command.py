@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from syncd import localtime
-from syncd.cli import formatting
+from syncd.cli import formatting, narrow
 from syncd.cli.ctl import attention, job_options, pause_end, view
 from syncd.cli.daemon_client import DaemonClient, daemon_client, translate_errors
 from syncd.cli.errors import CommandError, ExitCode
@@ -294,5 +294,5 @@ def _print(document: object, *, as_json: bool, lines: Iterator[str]) -> None:
     if as_json:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        for line in lines:
+        for line in narrow.fold_all(lines):
             click.echo(line)

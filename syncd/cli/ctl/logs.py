@@ -5,7 +5,7 @@ from datetime import datetime
 
 import click
 
-from syncd.cli import formatting
+from syncd.cli import formatting, narrow
 from syncd.control.client import ConnectionClosedError, ControlClient
 from syncd.control.schemas import LogEvent
 from syncd.control.service import LogQuery
@@ -19,7 +19,7 @@ def show(client: ControlClient, query: LogQuery, *, as_json: bool, follow: bool)
     Raises :class:`ConnectionClosedError` when the daemon ends while following.
     """
     # click removes the colours in a pipe.
-    format_line = _line_formatter(render_json if as_json else render_console(colours=True))
+    format_line = _line_formatter(render_json if as_json else _render_folded)
     if not follow:
         for event in client.log(query):
             click.echo(format_line(event))
@@ -48,6 +48,10 @@ def _follow(client: ControlClient, query: LogQuery) -> Iterator[LogEvent]:
 
 def _matches(event: LogEvent, query: LogQuery) -> bool:
     return LEVELS[event["level"]] >= LEVELS[query.level] and str(event["event"]).startswith(query.event)
+
+
+def _render_folded(event: LogEvent) -> str:
+    return "\n".join(narrow.fold(render_console(colours=True)(event)))
 
 
 def _line_formatter(render: Callable[[LogEvent], str]) -> Callable[[LogEvent], str]:

@@ -10,7 +10,7 @@ from datetime import datetime
 import click
 
 from syncd import __version__
-from syncd.cli import formatting
+from syncd.cli import formatting, narrow
 from syncd.cli.ctl import attention
 from syncd.cli.formatting import clean
 from syncd.control.client import RESTART_ADVICE
@@ -123,11 +123,16 @@ def jobs(found: Sequence[Job], *, more: bool) -> Iterator[str]:
         (str(job["id"]), clean(job["state"]), clean(job["remote"]), _size(job), clean(job["path"])) for job in found
     ]
     width = [max(len(row[column]) for row in rows) for column in range(4)]
+    stacked = narrow.is_narrow()
     for job, (number, state, remote, size, path) in zip(found, rows, strict=True):
-        padded = _coloured(state) + " " * (width[1] - len(state))
-        yield f"{number:>{width[0]}}  {padded}  {remote:<{width[2]}}  {size:>{width[3]}}  {path}"
+        if stacked:
+            yield f"{number} {_coloured(state)} → {remote}, {size}"
+            yield f"  {path}"
+        else:
+            padded = _coloured(state) + " " * (width[1] - len(state))
+            yield f"{number:>{width[0]}}  {padded}  {remote:<{width[2]}}  {size:>{width[3]}}  {path}"
         if details := ", ".join(_details(job)):
-            yield " " * (width[0] + 2) + details
+            yield " " * (2 if stacked else width[0] + 2) + details
     if more:
         yield f"only the first {len(found)} are shown; see more with --limit, --state, --folder, --remote or --search"
 

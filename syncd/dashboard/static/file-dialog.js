@@ -160,7 +160,7 @@ function textPreview(job) {
   const pre = h("pre", { class: "text-preview", tabindex: "0", "aria-label": baseName(job.path) });
   fetchTextPreview(job).then(
     text => {
-      setText(pre, text);
+      pre.textContent = text; // the content of the file, unchanged
       pre.style.setProperty("--columns", columnCount(text));
     },
     error => setText(pre, error.message),

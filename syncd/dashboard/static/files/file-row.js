@@ -1,7 +1,7 @@
 /** A row of the file list, with a state badge for each remote of the file. */
 
 import { currentHrefWith } from "../router.js";
-import { h, icon, setText } from "../ui/dom.js";
+import { h, icon, setAttributes, setText } from "../ui/dom.js";
 import { baseName, formatFullTimestamp, formatSize, formatTimestamp, relativePath } from "../ui/format.js";
 import { remoteStates, updateRemoteStates } from "../ui/remote-states.js";
 import { thumbnail } from "../ui/thumbnail.js";
@@ -71,7 +71,7 @@ export function updateFileRow(row, file, selected) {
   find("progress").hidden = !jobs.some(job => job.state === "uploading");
   const detail = detailText(file);
   setText(find(".file-row-detail"), detail);
-  find(".file-row-detail").title = detail;
+  setAttributes(find(".file-row-detail"), { title: detail });
   setText(find(".file-row-size"), formatSize(jobs[0].size));
   const changedAt = lastChangedAt(file);
   setText(find("time"), formatTimestamp(changedAt));

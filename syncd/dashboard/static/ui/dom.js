@@ -2,6 +2,18 @@
 
 const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 
+/** Characters that change the direction of a text; those of syncd/core/text.py. */
+const DIRECTIONS = /[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/g;
+
+/**
+ * Escape the characters that change the direction of a text: "inv<U+202E>gnp.exe" must not read as a picture. Every
+ * function here does this with each text that it shows.
+ */
+export const escapeDirections = text =>
+  text.replace(DIRECTIONS, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
+const shown = value => (typeof value === "string" ? escapeDirections(value) : value);
+
 /**
  * Create an HTML element ("hyperscript"). Children may be nested arrays; null, undefined and false are skipped.
  *
@@ -11,7 +23,8 @@ const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   setAttributes(element, attributes);
-  element.append(...children.flat(Infinity).filter(child => child !== null && child !== undefined && child !== false));
+  const present = children.flat(Infinity).filter(child => child !== null && child !== undefined && child !== false);
+  element.append(...present.map(shown));
   return element;
 }
 
@@ -21,10 +34,12 @@ export function setAttributes(element, attributes) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (PROPERTIES.has(name)) element[name] = value;
     else if (value === false || value === null || value === undefined) element.removeAttribute(name);
-    else element.setAttribute(name, value === true ? "" : value);
+    else element.setAttribute(name, value === true ? "" : SHOWN_ATTRIBUTES.has(name) ? shown(value) : value);
   }
   return element;
 }
+
+const SHOWN_ATTRIBUTES = new Set(["title", "aria-label", "alt", "placeholder"]);
 
 const PROPERTIES = new Set([
   "value",
@@ -39,19 +54,20 @@ const PROPERTIES = new Set([
 
 /** Set an element's text. An unchanged text is not written, so that screen readers do not repeat it. */
 export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const safe = shown(text);
+  if (element.textContent !== safe) element.textContent = safe;
   return element;
 }
 
 /** Set a text that contains paths, which may wrap after each separator. */
 export function setPathText(element, text) {
-  if (element.textContent !== text) element.replaceChildren(...breakablePath(text));
+  if (element.textContent !== escapeDirections(text)) element.replaceChildren(...breakablePath(text));
   return element;
 }
 
 /** Split a text with paths into nodes, with a <wbr> after each separator. */
 export const breakablePath = path =>
-  path.split(/(?<=[/\\])/).flatMap((part, index) => (index ? [h("wbr"), part] : [part]));
+  path.split(/(?<=[/\\])/).map(escapeDirections).flatMap((part, index) => (index ? [h("wbr"), part] : [part]));
 
 /**
  * Add, update and remove child elements so that they match `values`, a Map. `items` maps the same keys to objects with

@@ -3,7 +3,7 @@
 import { api } from "../api.js";
 import { appState, subscribe } from "../app-state.js";
 import { currentHrefWith, replaceRoute } from "../router.js";
-import { h, icon, setText } from "../ui/dom.js";
+import { escapeDirections, h, icon, setText } from "../ui/dom.js";
 import { formatCount, formatFullTimestamp, formatTime, pluralize } from "../ui/format.js";
 import { VirtualList } from "../ui/virtual-list.js";
 
@@ -176,7 +176,7 @@ class LogView {
 
   /** Save the lines that match the filters as a file of JSON lines. */
   download() {
-    const lines = this.list.items.map(({ event }) => JSON.stringify(event)).join("\n");
+    const lines = this.list.items.map(({ event }) => escapeDirections(JSON.stringify(event))).join("\n");
     const url = URL.createObjectURL(new Blob([lines, "\n"], { type: "application/x-ndjson" }));
     const timestamp = new Date().toISOString().slice(0, 19).replaceAll(":", "");
     h("a", { href: url, download: `syncd-${timestamp}.jsonl` }).click();

@@ -1,0 +1,56 @@
+"""Forced colours show what is selected, and no name can reverse a text on the page."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.support.wait import wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
+
+RLO = "\u202e"
+"""The character that reverses the text after it."""
+
+SHOWN_TEXT = """() => document.body.textContent + [...document.querySelectorAll("*")].flatMap(element =>
+    ["title", "aria-label", "alt", "placeholder"].map(name => element.getAttribute(name) ?? "")).join(" ")"""
+COLOURS_OF = "element => { const style = getComputedStyle(element); return [style.backgroundColor, style.color]; }"
+
+
+async def test_forced_colors_show_selected_tab_and_page(daemon, open_page, make_photo):
+    make_photo(daemon.inbox / "a.jpg")
+    daemon.start()
+    daemon.wait_for_counts(done=2)
+    page = await open_page(at="files", forced_colors="active")
+    tabs = page.get_by_role("main").get_by_role("button", pressed=True)
+    await expect(tabs).to_have_count(1)
+    selected = await tabs.evaluate(COLOURS_OF)
+    other = await page.get_by_role("button", name="Failed", exact=False).first.evaluate(COLOURS_OF)
+    assert selected[0] != other[0]
+    links = page.get_by_role("navigation").get_by_role("link")
+    here = await links.filter(has_text="Files").evaluate(COLOURS_OF)
+    there = await links.filter(has_text="Log").evaluate(COLOURS_OF)
+    assert here[0] != there[0]
+    assert selected[0] == here[0]
+
+
+async def test_direction_characters_are_escaped_everywhere(daemon, open_page, make_photo):
+    daemon.settings["folders"][0]["remote"] = "drive"
+    name, safe = f"inv{RLO}gnp.png", r"inv\u202egnp.png"
+    make_photo(daemon.inbox / name)
+    daemon.start()
+    daemon.wait_for_counts(done=1)
+    assert daemon.client.jobs()["jobs"][0]["name"] == name  # the API has the real name
+    page = await open_page()
+    for view in ("", "gallery", "files", "log"):
+        await page.goto(page.url.split("#")[0] + "#/" + view)
+
+        async def shows_name():
+            return safe in await page.get_by_role("main").inner_html()
+
+        await wait_until(shows_name, f"the view {view!r} shows the name")
+        assert RLO not in await page.evaluate(SHOWN_TEXT)
+    await page.goto(page.url.split("#")[0] + "#/files")
+    await page.get_by_role("link").filter(has_text=safe).first.click()
+    dialog = page.get_by_role("dialog", name=safe)
+    await expect(dialog.get_by_role("img", name=safe)).to_be_visible()
+    assert RLO not in await page.evaluate(SHOWN_TEXT)
+    assert RLO not in await page.title()
