@@ -38,7 +38,8 @@ find "$site" -name '*.py' -type f -exec sed -i '1{/^#!/d}' '{}' +
 
 install -D -m 0755 packaging/debian/syncd "$root/usr/bin/syncd"
 units=packaging/systemd
-install -D -m 0644 -t "$root/usr/lib/systemd/system" $units/syncd.service "$units/syncd@.service"
+install -D -m 0644 -t "$root/usr/lib/systemd/system" $units/syncd.service "$units/syncd@.service" \
+    $units/syncd-receiver.service
 install -D -m 0644 $units/user/syncd.service "$root/usr/lib/systemd/user/syncd.service"
 install -D -m 0644 $units/sysusers.conf "$root/usr/lib/sysusers.d/syncd.conf"
 install -D -m 0644 $units/tmpfiles.conf "$root/usr/lib/tmpfiles.d/syncd.conf"

@@ -4,6 +4,8 @@ import asyncio
 import errno
 import os
 import re
+import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -15,9 +17,11 @@ from syncd.config import paths
 from syncd.config.errors import NoHomeError
 from syncd.config.units import parse_size
 from syncd.platform import event_loop, signals
-from syncd.receiver.errors import FolderInUseError
+from syncd.platform.systemd import notify
+from syncd.receiver.check import Result, check_receiver
+from syncd.receiver.errors import FolderInUseError, TlsFilesError
 from syncd.receiver.hosts import is_loopback
-from syncd.receiver.serve import serve
+from syncd.receiver.serve import load_tls, serve
 from syncd.receiver.settings import Settings
 from syncd.receiver.storage_limits import default_reserve
 
@@ -72,6 +76,16 @@ def _host_name(_context: click.Context, _option: click.Parameter, names: tuple[s
     type=_Size(),
     help="Disk space to keep free. Default: 1GiB, or 5% of the disk if that is less.",
 )
+@click.option("--tls-cert", metavar="FILE", help="Serve HTTPS with this certificate chain (PEM).")
+@click.option("--tls-key", metavar="FILE", help="The key of the certificate (PEM, without a passphrase).")
+@click.option(
+    "--layout",
+    type=click.Choice(["digests", "names"]),
+    default="digests",
+    show_default=True,
+    help="names: also link each file under its name in the folder names.",
+)
+@click.option("--check", "only_check", is_flag=True, help="Check whether the receiver would work, then exit: 0 or 1.")
 def command(  # noqa: PLR0917 - click passes them by name
     folder: str | None,
     host: str,
@@ -81,23 +95,44 @@ def command(  # noqa: PLR0917 - click passes them by name
     allow_host: tuple[str, ...],
     quota: int | None,
     reserve: int | None,
-) -> None:
+    tls_cert: str | None,
+    tls_key: str | None,
+    layout: str,
+    *,
+    only_check: bool,
+) -> int:
     """Run a receiver: a server for both upload APIs that stores files in DIR.
 
     Answers 507 to an upload that would exceed the quota or use the reserve. Without a token, only requests to the
     receiver's own names are accepted, and none from web pages of other sites.
+
+    With --check, tests the folder, the space, the address and the TLS files, and says how to fix each problem.
     """
     if quota == 0:
         raise click.UsageError("--quota 0: nothing could be stored; omit --quota for no limit")
+    if (tls_cert is None) != (tls_key is None):
+        raise click.UsageError("give --tls-cert and --tls-key together")
+    tls_files = (tls_cert, tls_key) if tls_cert and tls_key else None
     secret = _token(token, token_file)
     logs.configure(secrets=[secret] if secret else [])
-    if not secret and not is_loopback(host):
+    if not secret and not is_loopback(host) and not only_check:
         click.echo(f"syncd: {host}: anyone who can reach this address can store files; set --token-file", err=True)
     folder = os.path.abspath(folder or _default_folder())
     try:
         reserve = default_reserve(folder) if reserve is None else reserve
-        settings = Settings(folder=folder, token=secret, allowed_hosts=allow_host, quota=quota, reserve=reserve)
-        event_loop.run(_serve(settings, host, port))
+        settings = Settings(
+            folder=folder,
+            token=secret,
+            allowed_hosts=allow_host,
+            quota=quota,
+            reserve=reserve,
+            names=layout == "names",
+        )
+        if only_check:
+            return _check(check_receiver(settings, host=host, port=port, tls_files=tls_files))
+        event_loop.run(_serve(settings, host, port, load_tls(*tls_files) if tls_files else None))
+    except TlsFilesError as error:
+        raise CommandError(str(error), code=ExitCode.BAD_CONFIG) from None
     except FolderInUseError as error:
         raise CommandError(f"{error}; end it, or use another --dir", code=ExitCode.BUSY) from None
     except OSError as error:
@@ -107,6 +142,7 @@ def command(  # noqa: PLR0917 - click passes them by name
         raise
     finally:
         logs.close()
+    return ExitCode.OK
 
 
 def _default_folder() -> Path:
@@ -118,14 +154,27 @@ def _default_folder() -> Path:
         ) from None
 
 
-async def _serve(settings: Settings, host: str, port: int) -> None:
+def _check(results: Iterator[Result]) -> int:
+    """Print a line for each result; return the exit code."""
+    code = ExitCode.OK
+    for result in results:
+        if result.fix:
+            code = ExitCode.FAILED
+            click.echo(f"{click.style('error', fg='red')}  {result.where}: {result.what}; {result.fix}")
+        else:
+            click.echo(f"{click.style('ok   ', fg='green')}  {result.where}: {result.what}")
+    return code
+
+
+async def _serve(settings: Settings, host: str, port: int, tls: ssl.SSLContext | None) -> None:
     stop = asyncio.Event()
+
+    def report_ready(url: str) -> None:
+        click.echo(f"{url} stores in {settings.folder}")
+        notify.ready(url)
+
     with signals.calling(dict.fromkeys(signals.END, stop.set)):
-        await serve(settings, host=host, port=port, ready=lambda url: _print_address(url, settings.folder), stop=stop)
-
-
-def _print_address(url: str, folder: str) -> None:
-    click.echo(f"{url} stores in {folder}")
+        await serve(settings, host=host, port=port, ready=report_ready, stop=stop, tls=tls)
 
 
 def _token(token: str | None, token_file: str | None) -> str | None:

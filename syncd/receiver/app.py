@@ -19,6 +19,7 @@ from syncd.receiver.hosts import own_names
 from syncd.receiver.image import ImageApi
 from syncd.receiver.middleware import make_middleware
 from syncd.receiver.multipart import MultipartApi
+from syncd.receiver.names import NamedLinks
 from syncd.receiver.settings import Settings
 from syncd.receiver.storage import Store
 from syncd.receiver.storage_limits import StorageLimits
@@ -39,7 +40,8 @@ def make_app(settings: Settings, *, host: str = "127.0.0.1", clock: Callable[[],
         max_buffered=settings.max_buffered,
     )
     limits = StorageLimits(settings.folder, quota=settings.quota, reserve=settings.reserve)
-    images, files = (_store(settings, name, limits, clock) for name in ("images", "files"))
+    images = _store(settings, "images", limits, None, clock)  # the image API has no file names
+    files = _store(settings, "files", limits, _names(settings), clock)
     image = ImageApi(store=images, body_reader=body_reader, counters=counters, settings=settings)
     multipart = MultipartApi(store=files, body_reader=body_reader, counters=counters, settings=settings, clock=clock)
 
@@ -64,10 +66,19 @@ def make_app(settings: Settings, *, host: str = "127.0.0.1", clock: Callable[[],
     return app
 
 
-def _store(settings: Settings, name: str, limits: StorageLimits, clock: Callable[[], float]) -> Store:
+def _names(settings: Settings) -> NamedLinks | None:
+    """Return the named links, also if an earlier process created some: they are removed with their contents."""
+    folder = os.path.join(settings.folder, "names")
+    return NamedLinks(folder, fsync=settings.fsync) if settings.names or os.path.isdir(folder) else None
+
+
+def _store(
+    settings: Settings, name: str, limits: StorageLimits, names: NamedLinks | None, clock: Callable[[], float]
+) -> Store:
     return Store(
         os.path.join(settings.folder, name),
         limits=limits,
+        names=names,
         fsync=settings.fsync,
         max_unfinished=settings.max_unfinished,
         unfinished_age=settings.unfinished_age,

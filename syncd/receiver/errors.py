@@ -68,6 +68,15 @@ class FolderInUseError(ReceiverError):
     """Another receiver uses the folder."""
 
 
+class TlsFilesError(ReceiverError):
+    """The certificate or its key cannot be used; `problem` and `fix` are for the user."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        self.fix = "give the certificate chain and its key as readable PEM files, the key without a passphrase"
+        super().__init__(f"{problem}; {self.fix}")
+
+
 class TooManyUploadsError(ReceiverError):
     """The store has reached its limit of unfinished uploads."""
 

@@ -20,6 +20,7 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     allowed_hosts: tuple[str, ...] = ()  # further host names to accept without a token
     fsync: bool = True
+    names: bool = False  # keep a hard link with the client's file name for each stored file
 
     max_file_size: int = 10 * GIB
     max_chunks: int = 1_000_000  # of one upload

@@ -25,6 +25,7 @@ import structlog
 
 from syncd.receiver import file_io
 from syncd.receiver.errors import DigestMismatchError, StorageFullError, TooManyUploadsError, UploadEndedError
+from syncd.receiver.names import NamedLinks
 from syncd.receiver.staging import Staging
 from syncd.receiver.storage_limits import StorageLimits
 from syncd.receiver.stored_files import StoredFiles
@@ -44,6 +45,7 @@ class Store:
         folder: str,
         *,
         limits: StorageLimits,
+        names: NamedLinks | None,
         fsync: bool,
         max_unfinished: int,
         unfinished_age: float,
@@ -54,7 +56,7 @@ class Store:
         self._staging = Staging(os.path.join(folder, "building"))
         self._unfinished = os.path.join(folder, "unfinished")
         self._stored_files = StoredFiles(
-            os.path.join(folder, "finished"), self._staging, limits=limits, fsync=fsync, clock=clock
+            os.path.join(folder, "finished"), self._staging, limits=limits, names=names, fsync=fsync, clock=clock
         )
         self._notes = os.path.join(folder, "notes")
         self._max_unfinished = max_unfinished

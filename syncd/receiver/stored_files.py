@@ -13,6 +13,7 @@ import structlog
 
 from syncd.platform.files import sync_path
 from syncd.receiver import file_io
+from syncd.receiver.names import NamedLinks, has_link
 from syncd.receiver.staging import Staging
 from syncd.receiver.storage_limits import StorageLimits
 from syncd.receiver.upload import Plan
@@ -27,20 +28,33 @@ class StoredFiles:
     """
 
     def __init__(
-        self, folder: str, staging: Staging, *, limits: StorageLimits, fsync: bool, clock: Callable[[], float]
+        self,
+        folder: str,
+        staging: Staging,
+        *,
+        limits: StorageLimits,
+        names: NamedLinks | None,
+        fsync: bool,
+        clock: Callable[[], float],
     ) -> None:
         self._folder = folder
         self._staging = staging
         self._limits = limits
+        self._names = names
         self._fsync = fsync
         self._clock = clock
         self._lock = threading.RLock()  # held during a lookup or a rename, never while a file is read
 
     def recover(self) -> None:
-        """Create the folder if it is missing; with a quota, count the stored files."""
+        """Create the folder if it is missing; with a quota, count the stored files; name those without a name."""
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
         if self._limits.quota is not None:
             self._limits.add_existing(sum(map(self._size, os.listdir(self._folder))))
+        if self._names is not None:
+            self._names.prepare()
+            for digest in os.listdir(self._folder):
+                if not has_link(self.path(digest)) and (plan := self.find(digest)) is not None:
+                    self._name(plan)
 
     def path(self, digest: str) -> str:
         """Return the path of a stored file's bytes."""
@@ -69,7 +83,10 @@ class StoredFiles:
         Return None if the client must send the file. A client may delete its own copy once it knows that the file is
         stored, so the bytes are verified. The expiry is extended first: the file could expire during the verification.
         """
-        return None if self._extend(plan) is None else self._find_verified(plan.digest)
+        stored = None if self._extend(plan) is None else self._find_verified(plan.digest)
+        if stored is not None:
+            self._name(plan)
+        return stored
 
     def add(self, folder: str, plan: Plan) -> Plan:
         """Move the folder of a complete file here, and return its plan.
@@ -81,6 +98,11 @@ class StoredFiles:
             for name in ("data", "plan.json", "."):
                 sync_path(os.path.join(folder, name))
         self._find_verified(plan.digest)
+        stored = self._add(folder, plan)
+        self._name(plan)
+        return stored
+
+    def _add(self, folder: str, plan: Plan) -> Plan:
         while True:
             if (stored := self._extend(plan)) is not None:
                 self._staging.discard(folder)
@@ -91,6 +113,14 @@ class StoredFiles:
                     os.rename(folder, os.path.join(self._folder, plan.digest))
             if added:
                 return self._clean_up_added(plan)
+
+    def _name(self, plan: Plan) -> None:
+        """Link the stored content of `plan` under the name that the client gave it, if it gave one."""
+        name = plan.details.get("name")
+        if self._names is not None and name:
+            with self._lock:
+                self._names.add(self.path(plan.digest), name=name, digest=plan.digest)
+            self._names.flush()
 
     def _clean_up_added(self, plan: Plan) -> Plan:
         marks = os.path.join(self._folder, plan.digest, "arrived")
@@ -157,8 +187,16 @@ class StoredFiles:
 
     def _remove(self, digest: str) -> None:
         size = self._size(digest)
+        if self._names is not None:
+            self._names.remove(self.path(digest), name=self._name_of(digest), digest=digest)
         self._staging.discard(os.path.join(self._folder, digest))
         self._limits.release(size)
+
+    def _name_of(self, digest: str) -> str | None:
+        try:
+            return Plan.load(file_io.read(self._plan_path(digest))).details.get("name")
+        except (FileNotFoundError, ValueError, TypeError, AttributeError):  # a damaged plan
+            return None
 
     def _size(self, digest: str) -> int:
         try:

@@ -21,7 +21,9 @@ PLAN = Plan(digest=sha256(DATA), size=4, chunk_size=2)
 @pytest.fixture
 async def store(folder: Path, clock: OffsetClock) -> Store:
     limits = StorageLimits(str(folder), quota=None, reserve=0)
-    store = Store(str(folder), limits=limits, fsync=False, max_unfinished=10, unfinished_age=3600, clock=clock)
+    store = Store(
+        str(folder), limits=limits, names=None, fsync=False, max_unfinished=10, unfinished_age=3600, clock=clock
+    )
     await store.recover()
     return store
 
