@@ -146,6 +146,11 @@ def wheels(dist: Path) -> Path:
     return folder
 
 
+def version_of(dist: Path) -> str:
+    """Return the version of the wheel in the folder."""
+    return wheel_in(dist).name.split("-")[1]
+
+
 def wheel_in(dist: Path) -> Path:
     """Return the wheel in the folder."""
     (wheel,) = dist.glob("*.whl")

@@ -9,7 +9,6 @@ import time
 import pytest
 from PIL import Image
 
-from syncd import __version__
 from tests.support.wait import wait_until_sync
 from tests.systemd import packages
 from tests.systemd.conftest import fetched
@@ -262,10 +261,11 @@ def test_upgrade_from_previous_package(machine, older, dist, ports):
     assert status(machine)["version"] == packages.EARLIER
     old = pid(machine)
     output = install(machine, dist)
-    versions = [re.escape(version) + r"(\+py3\.11)?" for version in (__version__, packages.EARLIER)]
+    newer = packages.version_of(dist)
+    versions = [re.escape(version) + r"(\+py3\.11)?" for version in (newer.replace(".dev", "~dev"), packages.EARLIER)]
     assert re.search(r"Unpacking syncd \({}\) over \({}\)".format(*versions), output)
     until_back(machine, old)
-    assert status(machine)["version"] == __version__
+    assert status(machine)["version"] == newer
     drop(machine, "after.jpg")
     machine.until_done("before.jpg", "after.jpg")
 

@@ -15,7 +15,7 @@ def test_dist_check_accepts_wheel_and_sdist(tmp_path):
         assert line in output
     (path,) = tmp_path.glob("syncd-*.cdx.json")
     document = json.loads(path.read_text())
-    assert document["metadata"]["component"]["version"] == packages.wheel_in(tmp_path).name.split("-")[1]
+    assert document["metadata"]["component"]["version"] == packages.version_of(tmp_path)
     listed = {re.sub("[-_.]+", "-", of["name"]).lower(): of["version"] for of in document["components"]}
     locked = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)", (packages.ROOT / "requirements/run.txt").read_text()))
     assert listed == {name: version for name, version in locked.items() if name in listed}

@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-from syncd import __version__
 from tests.support.wait import wait_until_sync
 from tests.systemd import packages
 from tests.systemd.harness import CREDENTIAL, POOL, TOKEN, config, drop, set_up
@@ -150,7 +149,7 @@ def test_user_service_uploads(machine, ports):
     machine.do("test", "-s", "/home/anna/inbox/mine.jpg")
 
 
-def test_upgrade_from_previous_wheel(machine, older, ports):
+def test_upgrade_from_previous_wheel(machine, older, dist, ports):
     wheel = packages.wheel_in(older)
     machine.write(f"/root/older/{wheel.name}", wheel.read_bytes())
     machine.do(*PIP, f"/root/older/{wheel.name}")
@@ -163,9 +162,10 @@ def test_upgrade_from_previous_wheel(machine, older, ports):
     drop(machine, "before.jpg")
     machine.until_done("before.jpg")
     machine.do(*PIP, "--upgrade", "syncd")
-    assert machine.do(SYNCD, "--version") == f"syncd {__version__}\n"
+    newer = packages.version_of(dist)
+    assert machine.do(SYNCD, "--version") == f"syncd {newer}\n"
     machine.do(SYNCD, "service", "install", "--system")
     machine.do("systemctl", "restart", "syncd")
     drop(machine, "after.jpg")
     machine.until_done("before.jpg", "after.jpg")
-    assert f'"version": "{__version__}"' in machine.do(SYNCD, "ctl", "status", "--json")
+    assert f'"version": "{newer}"' in machine.do(SYNCD, "ctl", "status", "--json")
