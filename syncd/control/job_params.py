@@ -113,7 +113,7 @@ def _target(given: object) -> Target:
 
 
 JOB_FILTERS = (
-    Choice(name="state", choices={state.value: state for state in State}),
+    Choice(name="state", choices={**{state.value: state for state in State}, "pending": "pending"}),
     Parameter(name="search", description="Text in the path."),
     FileUri(name="folder"),
     Parameter(name="remote", description="A remote's name."),

@@ -7,7 +7,7 @@ implements it. The documents that it returns are in :mod:`syncd.control.schemas`
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 from syncd.control.job_targets import Target
 from syncd.control.schemas import (
@@ -71,11 +71,12 @@ class InvalidConfigError(ApiError):
 class JobQuery:
     """Selects jobs: at most ``limit``, after the cursor ``before``.
 
-    ``search`` is a part of their path. ``folder`` is the path of a watched folder as the operating system has it,
-    ``remote`` a remote's name. With ``siblings``, the page also has the other jobs of the same files.
+    ``state`` may be ``pending`` for all unfinished jobs. ``search`` is a part of their path. ``folder`` is the path of
+    a watched folder as the operating system has it, ``remote`` a remote's name. With ``siblings``, the page also has
+    the other jobs of the same files.
     """
 
-    state: State | None = None
+    state: State | Literal["pending"] | None = None
     limit: int = 50
     before: str | None = None
     search: str | None = None

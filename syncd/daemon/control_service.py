@@ -196,7 +196,7 @@ class DaemonControlService(api.ControlService):
             raise api.NotFoundError(f"there is no remote {printable(query.remote)}; the remotes are: {known}")
         return JobFilter(
             remote_ids=[number for name, number in remote_ids.items() if query.remote in (None, name)],
-            state=query.state,
+            states=PENDING if query.state == "pending" else (query.state,) if query.state else (),
             folder=query.folder,
             search=query.search,
             sort=query.sort,

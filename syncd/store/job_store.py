@@ -234,7 +234,7 @@ class JobStore:
 
     async def jobs(self, remote_ids: Sequence[int], *, state: State | None = None, limit: int = 50) -> list[JobRecord]:
         """Return up to ``limit`` jobs in ``state``, the last changed first."""
-        return (await self.page(JobFilter(remote_ids=remote_ids, state=state, limit=limit))).jobs
+        return (await self.page(JobFilter(remote_ids=remote_ids, states=(state,) if state else (), limit=limit))).jobs
 
     def snapshot(self, query: JobFilter) -> AsyncGenerator[Page]:
         """Yield the jobs that ``query`` selects, at one moment, page by page."""

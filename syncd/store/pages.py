@@ -134,8 +134,8 @@ def _partitions(connection: Connection, query: JobFilter) -> list[_Partition]:
         .where(job_tallies.c.jobs > 0, job_tallies.c.remote_id.in_(query.remote_ids))
         .order_by(folders.c.path)
     )
-    if query.state is not None:
-        statement = statement.where(job_tallies.c.state == query.state)
+    if query.states:
+        statement = statement.where(job_tallies.c.state.in_(query.states))
     if query.folder is not None:
         statement = statement.where(folders.c.path == query.folder)
     return [
@@ -287,8 +287,8 @@ def _in_partition(partition: _Partition) -> tuple[ColumnElement[bool], ...]:
 def _filters(query: JobFilter) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions of the filter, in forms for which SQLite uses no index."""
     yield (jobs.c.remote_id + 0).in_(query.remote_ids)
-    if query.state is not None:
-        yield func.likely(jobs.c.state == query.state)
+    if query.states:
+        yield func.likely(jobs.c.state.in_(query.states))
     if query.folder is not None:
         yield func.likely(files.c.folder == query.folder)
     if query.search:

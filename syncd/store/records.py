@@ -231,7 +231,8 @@ class HistoryEntry:
 class JobFilter:
     """Selects a page of jobs.
 
-    The jobs belong to ``remote_ids``, ``state`` and ``folder``, and have ``search`` in their path.
+    The jobs belong to ``remote_ids`` and ``folder``, are in one of ``states``, and have ``search`` in their path. No
+    states mean any state.
 
     The page contains up to ``limit`` jobs that follow ``after`` in the order ``sort``. It also contains the jobs of
     the same files on ``sibling_remote_ids``.
@@ -239,7 +240,7 @@ class JobFilter:
 
     remote_ids: Sequence[int]
     sibling_remote_ids: Sequence[int] = ()
-    state: State | None = None
+    states: Sequence[State] = ()
     folder: str | None = None
     search: str | None = None
     sort: Sort = Sort.LATEST

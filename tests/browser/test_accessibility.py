@@ -97,7 +97,7 @@ async def test_page_keyboard_reaches_all_controls(daemon_with_files, open_page):
     await press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_have_text("Uploads paused")
     await press("Enter")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Uploaded, except 2 skipped uploads")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Uploaded, with exceptions")
     await page.evaluate("document.activeElement.blur()")
     await tab_to("link", "Gallery")
     await press("Enter")

@@ -102,7 +102,7 @@ async def test_files_across_pages_make_one_row_per_file(daemon, open_page):
         return len(seen) == 130
 
     await wait_until(all_seen, timeout=WAIT_TIMEOUT_SECONDS)
-    await expect(page.get_by_text("130 files shown", exact=True)).to_be_visible()
+    await expect(page.get_by_text("130 files shown (260 uploads)", exact=True)).to_be_visible()
     assert set(await states(rows(page)).all_text_contents()) == {"ascii: done. drive: done. "}
 
 
@@ -187,3 +187,29 @@ async def test_jobs_by_file_groups_and_updates_jobs(daemon, open_page):
         "renamed": [["/in/b", "y skipped", "z failed"], ["/in/renamed", "y done", "z done"]],
         "many": "e: failed. a: done. b: done. +3 more: c: done, d: done, f: done",
     }
+
+
+async def test_overview_counts_uploads_and_links_to_them(daemon, open_page, make_photo):
+    daemon.settings["folders"][0]["remote"] = ["ascii", "drive"]
+    for number in range(3):
+        make_photo(daemon.inbox / f"{number}.jpg", number)
+    (daemon.inbox / "empty.jpg").touch()
+    for name in ("clip.mp4", "notes.pdf"):
+        (daemon.inbox / name).write_bytes(b"content")
+    daemon.start()
+    await wait_for_counts(daemon, done=6, skipped=2)
+    page = await open_page()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Uploaded, with exceptions")
+    await page.get_by_role("link", name="2 skipped uploads").click()
+    await expect(page.get_by_text("1 file shown (2 uploads)")).to_be_visible()
+    await page.go_back()
+    await page.get_by_role("link", name="2 files left out by patterns (1 video)").click()
+    await expect(page.get_by_role("heading", name="Settings")).to_be_visible()
+    daemon.client.stop()
+    make_photo(daemon.inbox / "late.jpg", 9)
+    await wait_for_counts(daemon, queued=2)
+    await page.go_back()
+    await page.get_by_role("link", name="Pending uploads 2").click()
+    await expect(page.get_by_role("button", name="Pending 2")).to_have_attribute("aria-pressed", "true")
+    await expect(page.get_by_text("1 file shown (2 uploads)")).to_be_visible()
+    await expect(page.get_by_text("late.jpg")).to_be_visible()

@@ -60,6 +60,7 @@ async def test_control_service_jobs_filter_by_state_and_name(stopped):
     await stopped.wait_for_counts(queued=2)
     assert await stopped.jobs(state=State.DONE) == []
     assert len(await stopped.jobs(state=State.QUEUED)) == 2
+    assert len(await stopped.jobs(state="pending")) == 2
     assert [job["path"][-6:] for job in await stopped.jobs(search="100%_s")] == ["re.jpg"]
     assert await stopped.jobs(search="%") != []
     assert await stopped.jobs(search="0_0") == []  # no wildcard

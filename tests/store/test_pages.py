@@ -10,7 +10,7 @@ from syncd.core.states import Outcome, State
 from syncd.store import pages as pages_module
 from syncd.store import queries
 from syncd.store.job_store import JobStore
-from syncd.store.records import JobFilter, JobRecord
+from syncd.store.records import PENDING, JobFilter, JobRecord
 from tests.store.support import FOLDER, claim, observe, query_plans, seen
 
 OTHER = "/srv/\udcffther"
@@ -50,7 +50,7 @@ async def pages(store: JobStore, wanted: JobFilter) -> list[JobRecord]:
         page = await store.page(
             JobFilter(
                 remote_ids=wanted.remote_ids,
-                state=wanted.state,
+                states=wanted.states,
                 folder=wanted.folder,
                 search=wanted.search,
                 sort=wanted.sort,
@@ -70,7 +70,7 @@ async def pages(store: JobStore, wanted: JobFilter) -> list[JobRecord]:
 def fits(job: JobRecord, wanted: JobFilter) -> bool:
     return (
         job.remote_id in wanted.remote_ids
-        and wanted.state in (None, job.state)
+        and (not wanted.states or job.state in wanted.states)
         and wanted.folder in (None, job.folder)
         and (wanted.search or "").lower() in job.path.lower()
     )
@@ -88,13 +88,13 @@ async def test_page_matches_plain_query(store, remotes, monkeypatch, strategy, s
         monkeypatch.setattr(pages_module, "READ_IN_ORDER_MAX_SECONDS", -1.0)
     combinations = itertools.product(
         (remotes, remotes[2:]),
-        (None, State.DONE, State.WAITING),
+        ((), (State.DONE,), (State.WAITING,), PENDING),
         (None, OTHER),
         (None, "b.J", "bc.J", "\udcff"),
     )
     some = False
-    for remote_ids, state, folder, search in combinations:
-        wanted = JobFilter(remote_ids=remote_ids, state=state, folder=folder, search=search, sort=sort, limit=5)
+    for remote_ids, states, folder, search in combinations:
+        wanted = JobFilter(remote_ids=remote_ids, states=states, folder=folder, search=search, sort=sort, limit=5)
         expected = sorted((job for job in everything if fits(job, wanted)), key=KEYS[sort])
         assert [job.id for job in await pages(store, wanted)] == [job.id for job in expected], wanted
         some |= len(expected) > 5
@@ -125,7 +125,12 @@ async def test_page_by_name_sorts_few_jobs_in_memory(store, remotes, monkeypatch
 async def test_page_has_siblings_of_its_files(store, remotes, sort):
     """Siblings may have other states and remotes, or be on other pages."""
     everything = await store.jobs(remotes, limit=1000)
-    for asked in ({"state": State.FAILED}, {"remote_ids": remotes[1:2]}, {"search": "b.J", "limit": 3}, {"limit": 3}):
+    for asked in (
+        {"states": [State.FAILED]},
+        {"remote_ids": remotes[1:2]},
+        {"search": "b.J", "limit": 3},
+        {"limit": 3},
+    ):
         wanted = {"remote_ids": remotes, "sort": sort, **asked}
         assert not (await store.page(JobFilter(**wanted))).siblings
         page = await store.page(JobFilter(**wanted, sibling_remote_ids=remotes))
@@ -154,9 +159,9 @@ async def test_page_queries_use_indexes(store, remotes):
 
     def list_jobs(connection) -> None:
         for sort in Sort:
-            for state in (None, State.FAILED):
+            for states in ((), (State.FAILED,), PENDING):
                 wanted = JobFilter(
-                    remote_ids=remotes, sibling_remote_ids=remotes, state=state, folder=FOLDER, sort=sort, limit=5
+                    remote_ids=remotes, sibling_remote_ids=remotes, states=states, folder=FOLDER, sort=sort, limit=5
                 )
                 pages_module.page(connection, wanted, lambda: 0.0)
         queries.failed_ids(connection, 5)

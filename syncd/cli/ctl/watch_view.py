@@ -74,7 +74,7 @@ def _counts(model: WatchModel) -> RenderableType:
             line.append(", " if line else "").append(f"{number:,} ").append(
                 state, style=COLOURS.get(state, OTHER_COLOUR)
             )
-    return line or Text("no files yet")
+    return line or Text("no jobs yet")
 
 
 def _upload(upload: Document, width: int) -> RenderableType:

@@ -4,11 +4,12 @@
  * A tone is the colour of a status: "success", "active", "neutral", "warning" or "error".
  */
 
+import { routeHref } from "./router.js";
 import { formatCount, formatDayAndTime, formatDuration, formatRate, formatSize, joinNames, pluralize, toSentence } from "./ui/format.js";
 
 /** Return the status of the whole daemon: {tone, title, detail}. The most severe problem comes first. */
 export function overallStatus(state) {
-  return connectionStatus(state) ?? daemonStatus(state) ?? outageStatus(state) ?? uploadStatus(state.progress);
+  return connectionStatus(state) ?? daemonStatus(state) ?? outageStatus(state) ?? uploadStatus(state);
 }
 
 function connectionStatus({ connection, daemon, progress }) {
@@ -81,7 +82,8 @@ function outageStatus({ remotes, folders, progress }) {
   };
 }
 
-function uploadStatus({ jobs, bytes, eta_seconds: eta, flights, sync }) {
+function uploadStatus(state) {
+  const { jobs, bytes, eta_seconds: eta, flights, sync, unreadable_files: unreadable } = state.progress;
   const pending = pendingCount(jobs);
   if (jobs.uploading) {
     const detail = [
@@ -105,12 +107,12 @@ function uploadStatus({ jobs, bytes, eta_seconds: eta, flights, sync }) {
     return {
       tone: "warning",
       title: `${pluralize(jobs.failed, "upload")} failed`,
-      detail: "All other uploads are done. Open Files to see the reasons and how to fix them.",
+      detail: `${unreadable ? `${pluralize(unreadable, "file")} cannot be read. ` : ""}All other uploads are done. Open Files to see the reasons and how to fix them.`,
     };
   }
   if (jobs.done) {
     const detail = `${pluralize(jobs.done, "upload")} confirmed by the server.`;
-    const title = jobs.skipped ? `Uploaded, except ${pluralize(jobs.skipped, "skipped upload")}` : "Everything is uploaded";
+    const title = exceptions(state).length ? "Uploaded, with exceptions" : "Everything is uploaded";
     return { tone: "success", title, detail };
   }
   return {
@@ -119,6 +121,28 @@ function uploadStatus({ jobs, bytes, eta_seconds: eta, flights, sync }) {
     detail: "Drag images onto this page, or copy them into a watched folder.",
   };
 }
+
+/** Return whether a job is not finished. */
+export const isPending = job => ["queued", "uploading", "waiting"].includes(job.state);
+
+/** Return what is not uploaded and needs no action: [{text, href}], with the list of the files if there is one. */
+export function exceptions({ folders, progress }) {
+  const { skipped } = progress.jobs;
+  const { files, videos } = leftOutCounts(folders);
+  const list = [];
+  if (skipped) list.push({ text: pluralize(skipped, "skipped upload"), href: routeHref("files", { state: "skipped" }) });
+  if (files) list.push({ text: leftOutText(files, videos), href: routeHref("settings") });
+  return list;
+}
+
+function leftOutCounts(folders) {
+  const sum = name => [...folders.values()].reduce((total, folder) => total + (folder[name] ?? 0), 0);
+  return { files: sum("left_out_files"), videos: sum("left_out_videos") };
+}
+
+/** (14, 3) → "14 files left out by patterns (3 videos)". */
+export const leftOutText = (files, videos) =>
+  `${pluralize(files, "file")} left out by patterns${videos ? ` (${pluralize(videos, "video")})` : ""}`;
 
 /** Count the jobs that are not finished, in the counts of the API's `progress` event. */
 export const pendingCount = jobs => jobs.queued + jobs.uploading + jobs.waiting;

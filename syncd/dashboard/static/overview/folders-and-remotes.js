@@ -3,7 +3,7 @@
 import { chooseFiles } from "../add-files.js";
 import { api } from "../api.js";
 import { appState, subscribe } from "../app-state.js";
-import { folderStatus, remoteStatus } from "../status-text.js";
+import { folderStatus, leftOutText, remoteStatus } from "../status-text.js";
 import { h, icon, setPathText, setText, syncChildren } from "../ui/dom.js";
 import { baseName, joinNames, pluralize } from "../ui/format.js";
 import { runAction, showToast } from "../ui/toast.js";
@@ -96,7 +96,9 @@ class FolderRow extends StatusRow {
   update(folder) {
     this.folder = folder;
     this.showStatus(folderStatus(folder));
-    setText(this.summary, `${pluralize(folder.files, "file")} · uploads to ${joinNames(folder.remotes)}`);
+    const { files, remotes, left_out_files: leftOut, left_out_videos: videos } = folder;
+    const parts = [pluralize(files, "file"), leftOut && leftOutText(leftOut, videos), `uploads to ${joinNames(remotes)}`];
+    setText(this.summary, parts.filter(Boolean).join(" · "));
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { appState, subscribe } from "../app-state.js";
-import { Chart } from "../ui/chart.js";
+import { Chart, sum } from "../ui/chart.js";
 import { h } from "../ui/dom.js";
 
 const INTERVAL_S = 5; // of the daemon's history
@@ -17,10 +17,11 @@ export function createUploadSpeed() {
   const draw = () => {
     const intervals = INTERVALS_BY_PERIOD[period];
     const recent = history.bytes.slice(-intervals);
+    const total = sum(recent);
     // The current interval is incomplete, so draw it with the current rate.
     const rate = appState.progress?.bytes.per_second ?? 0;
     if (recent.length) recent[recent.length - 1] = rate * history.step_seconds;
-    chart.draw([...new Array(intervals - recent.length).fill(0), ...recent], history.step_seconds);
+    chart.draw([...new Array(intervals - recent.length).fill(0), ...recent], history.step_seconds, total);
   };
   const load = async () => {
     if (appState.connection !== "open") return;

@@ -39,8 +39,12 @@ export class Chart {
     this.drawing.addEventListener("pointerleave", () => this.hideValue());
   }
 
-  /** Draw the bytes sent in each interval of `intervalSeconds`, oldest first. The last interval ends now. */
-  draw(bytes, intervalSeconds) {
+  /**
+   * Draw the bytes sent in each interval of `intervalSeconds`, oldest first. The last interval ends now.
+   *
+   * `totalBytes` were sent in all of them; their sum differs if the last one is an estimate.
+   */
+  draw(bytes, intervalSeconds, totalBytes) {
     const groupSize = Math.max(1, Math.ceil(bytes.length / MAX_POINTS));
     this.pointSeconds = intervalSeconds * groupSize;
     this.rates = [];
@@ -56,7 +60,7 @@ export class Chart {
     this.area.setAttribute("d", points ? `M0 ${HEIGHT}L${points}L${WIDTH} ${HEIGHT}Z` : "");
     setText(this.maxLabel, formatRate(axisMax));
     setText(this.middleLabel, formatRate(axisMax / 2));
-    this.updateLabels(sum(bytes), bytes.length * intervalSeconds);
+    this.updateLabels(totalBytes, bytes.length * intervalSeconds);
   }
 
   updateLabels(totalBytes, periodSeconds) {
@@ -93,7 +97,7 @@ export class Chart {
   }
 }
 
-const sum = numbers => numbers.reduce((total, number) => total + number, 0);
+export const sum = numbers => numbers.reduce((total, number) => total + number, 0);
 
 /** Round a rate up to a round number of its binary unit: 1.3 MiB/s → 2 MiB/s. */
 function roundUpRate(rate) {

@@ -5,6 +5,7 @@ import { appState, subscribe } from "../app-state.js";
 import { createFileRow, updateFileRow, updateRowProgress } from "../files/file-row.js";
 import { JobsByFile } from "../files/jobs-by-file.js";
 import { Selection } from "../files/selection.js";
+import { isPending, pendingCount } from "../status-text.js";
 import { h, icon, setText } from "../ui/dom.js";
 import { formatCount, pluralize } from "../ui/format.js";
 import { VirtualList } from "../ui/virtual-list.js";
@@ -19,6 +20,7 @@ const FILTERS = ["state", "search", "folder", "remote", "sort"];
 
 const STATE_TABS = {
   "": { title: "All", empty: "No files yet" },
+  pending: { title: "Pending", empty: "No files are pending" },
   queued: { title: "Queued", empty: "No files are queued" },
   uploading: { title: "Uploading", empty: "No files are being uploaded" },
   waiting: { title: "Waiting", empty: "No files are waiting for another attempt" },
@@ -33,6 +35,9 @@ const ORDERS = {
   largest: "Largest first",
   smallest: "Smallest first",
 };
+
+/** Return whether a job is in the state of a filter, which is "" for any state. */
+const hasState = (job, state) => !state || job.state === state || (state === "pending" && isPending(job));
 
 export const filesView = params => new FilesView(params);
 
@@ -121,7 +126,9 @@ class FilesView extends JobListView {
     this.files = this.jobsByFile.files;
     const { length } = this.files;
     const more = this.loader.nextCursor ? ", more below" : "";
-    setText(this.countText, length ? `${pluralize(length, "file")} shown${more}` : "");
+    const uploads = this.files.flatMap(file => file.jobs).filter(job => this.selectsJob(job)).length;
+    const ofUploads = uploads === length ? "" : ` (${pluralize(uploads, "upload")})`;
+    setText(this.countText, length ? `${pluralize(length, "file")} shown${ofUploads}${more}` : "");
     this.empty.hidden = length > 0;
     if (!length) {
       const { search, folder, remote, state } = this.filters;
@@ -138,7 +145,8 @@ class FilesView extends JobListView {
     const { jobs, flights } = appState.progress;
     const total = Object.values(jobs).reduce((sum, count) => sum + count, 0);
     for (const tab of this.tabs) {
-      const count = tab.dataset.state ? jobs[tab.dataset.state] : total;
+      const { state } = tab.dataset;
+      const count = state === "pending" ? pendingCount(jobs) : state ? jobs[state] : total;
       setText(tab.querySelector(".tab-count"), formatCount(count));
       tab.title = `${pluralize(count, "upload")}. Each file counts once per remote.`;
     }
@@ -164,11 +172,16 @@ class FilesView extends JobListView {
   onJobEvent(event) {
     if (this.jobsByFile?.applyEvent(event)) {
       this.redraw();
-    } else if (this.loader.loaded && (!this.filters.state || this.filters.state === event.state)) {
+    } else if (this.loader.loaded && hasState(event, this.filters.state)) {
       const newestFirst = (this.filters.sort || DEFAULT_ORDER) === "latest";
       if (scrollY < TOP_OF_PAGE_PX && !this.selection.size && newestFirst) this.scheduleRefresh();
       else this.newItemsButton.hidden = false;
     }
+  }
+
+  /** Return whether the filters select this job of a listed file: the file's other jobs are listed too. */
+  selectsJob(job) {
+    return hasState(job, this.filters.state) && (!this.filters.remote || job.remote === this.filters.remote);
   }
 
   scheduleRefresh() {

@@ -2,7 +2,7 @@
 
 import { currentHrefWith } from "../router.js";
 import { h, icon, setAttributes, setText } from "../ui/dom.js";
-import { baseName, extensionLabel, formatCount, formatDay } from "../ui/format.js";
+import { baseName, extensionLabel, formatCount, formatDay, pluralize } from "../ui/format.js";
 import { bySeverity, remoteStateText, stateIcon } from "../ui/remote-states.js";
 import { thumbnail } from "../ui/thumbnail.js";
 import { VirtualList } from "../ui/virtual-list.js";
@@ -78,7 +78,7 @@ class GalleryView extends JobListView {
   showEntries() {
     const entries = [...this.entries.values()];
     const more = this.loader.nextCursor ? " and more" : "";
-    setText(this.countText, entries.length ? `${formatCount(entries.length)}${more}` : "");
+    setText(this.countText, entries.length ? `${pluralize(entries.length, "file")}${more}` : "");
     this.empty.hidden = entries.length > 0;
     if (!entries.length) this.showEmptyText();
     this.list.setItems(entries);

@@ -7,7 +7,7 @@ import { createRecentUploads } from "../overview/recent-uploads.js";
 import { createUploadSpeed } from "../overview/upload-speed.js";
 import { pauseButton } from "../pause-button.js";
 import { routeHref } from "../router.js";
-import { overallStatus, pendingCount } from "../status-text.js";
+import { exceptions, overallStatus, pendingCount } from "../status-text.js";
 import { h, setText } from "../ui/dom.js";
 import { formatCount, formatRate, formatSize } from "../ui/format.js";
 
@@ -29,19 +29,19 @@ export function overviewView() {
 /** The figures of the summary. `value` and `note` take the counts and bytes of the API's `progress` event. */
 const FIGURES = [
   {
-    label: "Pending",
-    href: routeHref("files", { state: "queued" }),
+    label: "Pending uploads",
+    href: routeHref("files", { state: "pending" }),
     value: ({ jobs }) => formatCount(pendingCount(jobs)),
     note: ({ bytes }) => (bytes.pending ? `${formatSize(bytes.pending)} to upload` : "nothing to upload"),
   },
   {
-    label: "Uploaded",
+    label: "Finished uploads",
     href: routeHref("gallery"),
     value: ({ jobs }) => formatCount(jobs.done),
     note: () => "confirmed by the server",
   },
   {
-    label: "Failed",
+    label: "Failed uploads",
     href: routeHref("files", { state: "failed" }),
     value: ({ jobs }) => formatCount(jobs.failed),
     note: ({ jobs }) => (jobs.failed ? "see the reasons" : "no failed uploads"),
@@ -60,6 +60,7 @@ function createSummary() {
   const detail = h("p", { class: "summary-detail" });
   const button = pauseButton("pause-button large");
   const figures = FIGURES.map(createFigure);
+  const notUploaded = h("p", { class: "not-uploaded", hidden: true });
   const element = h(
     "section",
     { class: "summary", "aria-label": "Status" },
@@ -70,13 +71,16 @@ function createSummary() {
       { class: "figures" },
       figures.map(figure => figure.element),
     ),
+    notUploaded,
   );
   const update = () => {
     const status = overallStatus(appState);
     element.dataset.tone = status.tone;
     setText(title, status.title);
     setText(detail, status.detail);
-    if (appState.progress) figures.forEach(figure => figure.update(appState.progress));
+    if (!appState.progress) return;
+    figures.forEach(figure => figure.update(appState.progress));
+    showExceptions(notUploaded, exceptions(appState));
   };
   const unsubscribe = subscribe("daemon progress connection remote folder", update);
   update();
@@ -89,11 +93,21 @@ function createSummary() {
   };
 }
 
-function createFigure({ label, href, value, note }) {
+/** Show the links to what is not uploaded. Nothing is replaced if it has not changed, so that a link keeps the focus. */
+function showExceptions(element, list) {
+  const signature = JSON.stringify(list);
+  if (element.dataset.shown === signature) return;
+  element.dataset.shown = signature;
+  element.hidden = !list.length;
+  const links = list.map(({ text, href }) => h("a", { href }, text));
+  element.replaceChildren("Not uploaded: ", ...links.flatMap(link => [link, ", "]).slice(0, -1));
+}
+
+function createFigure({ label, href = null, value, note }) {
   const valueElement = h("strong", {}, "–");
   const noteElement = h("small");
   return {
-    element: h("a", { class: "figure", href }, h("span", {}, label), valueElement, noteElement),
+    element: h(href ? "a" : "div", { class: "figure", href }, h("span", {}, label), valueElement, noteElement),
     update(progress) {
       setText(valueElement, value(progress));
       setText(noteElement, note(progress));
