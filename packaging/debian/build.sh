@@ -51,7 +51,8 @@ mkdir -p "$root/etc/syncd"
 
 share=$root/usr/share
 doc=$share/doc/syncd
-install -D -m 0644 -t "$doc" README.md $units/*.example packaging/prometheus/*.yml config.example.yaml
+install -D -m 0644 -t "$doc" README.md $units/*.example packaging/prometheus/*.yml \
+    packaging/proxy/* config.example.yaml
 find docs -name '*.md' -exec install -D -m 0644 '{}' "$doc/{}" \;
 install -D -m 0644 LICENSE "$doc/copyright"
 gzip -9nc CHANGELOG.md > "$doc/CHANGELOG.md.gz"
