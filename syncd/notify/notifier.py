@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from syncd import localtime
-from syncd.asyncio_tools import cancel_and_wait, wait_for_event
+from syncd.asyncio_tools import cancel_and_wait, until_next, wait_for_event
 from syncd.config.notify import Notify
 from syncd.control.schemas import Status
 from syncd.notify.conditions import find_conditions
@@ -111,7 +111,8 @@ class Notifier:
                 await self._apply_settings()
                 if self._outboxes or self._pinger:
                     await self._poll()
-                await wait_for_event(self._configured, POLL_SECONDS if self._outboxes or self._pinger else None)
+                active = bool(self._outboxes or self._pinger)
+                await wait_for_event(self._configured, until_next(POLL_SECONDS) if active else None)
         finally:
             tasks = [saving, *(task for _, task in self._outboxes.values())]
             await cancel_and_wait(*tasks, *([self._pinger[1]] if self._pinger else []))
