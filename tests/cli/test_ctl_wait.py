@@ -2,9 +2,11 @@
 
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
+from syncd.cli.ctl import wait
 from tests.control.fake import STATUS
 
 SETTLED = {"done": 9, "total": 9, "settling": 0, "scanning": False, "settled": True}
@@ -94,8 +96,7 @@ def test_wait_without_daemon_says_so(syncd, tmp_path):
     assert "the daemon is not running" in result.err
 
 
-def test_wait_follows_events_without_polling(ctl, daemon):
-    """Progress alone asks for no status; the event that shows the end does."""
+def test_wait_follows_events(ctl, daemon):
     daemon.status_document = WORKING
     progress = {"flights": [], "jobs": WORKING["jobs"], "bytes": STATUS["bytes"], "eta_seconds": 1.0}
 
@@ -113,7 +114,37 @@ def test_wait_follows_events_without_polling(ctl, daemon):
     result = ctl("wait", "--timeout", "30s")
     publisher.join()
     assert (result.code, result.out) == (0, "everything is uploaded\n")
-    assert daemon.asked.count("status") == 2
+
+
+def test_wait_asks_for_status_only_after_news():
+    progress = [[("progress", {"sync": {**BUSY, "done": number}})] for number in range(50)]
+    client = ScriptedClient(WORKING, IDLE, [*progress, [("progress", {"sync": SETTLED})]])
+    assert wait.wait(client, None) == "everything is uploaded"
+    assert client.asked == 2
+
+
+def test_wait_connects_again_after_lost_stream():
+    """The daemon drops a listener that reads too slowly; only its end ends the wait."""
+    client = ScriptedClient(WORKING, IDLE, [None])
+    assert wait.wait(client, None) == "everything is uploaded"
+
+
+class ScriptedClient:
+    """A client with these batches of events, and a status document ``before`` and ``after`` the last one."""
+
+    def __init__(self, before, after, batches):
+        self._before, self._after, self._batches, self.asked = before, after, batches, 0
+
+    def status(self):
+        self.asked += 1
+        return self._before if self._batches else self._after
+
+    @contextmanager
+    def listen(self, *kinds):
+        yield self
+
+    def receive(self, timeout):
+        return self._batches.pop(0)
 
 
 def test_status_shows_done_of_total(ctl, daemon):

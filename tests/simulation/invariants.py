@@ -189,7 +189,7 @@ class Invariants:
         if world.network.links:
             world.report_violation("P5", f"at rest there are still {len(world.network.links)} connections after 30 s")
         names = sorted(task.get_name() for task in asyncio.all_tasks())
-        if _uploads() or len(names) > 16 + 2 * len(world.servers):
+        if _uploads() or len(names) > 20 + 2 * len(world.servers):
             world.report_violation("P5", f"at rest there are still these tasks: {names}")
 
     # Promise 7.

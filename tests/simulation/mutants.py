@@ -77,7 +77,7 @@ def _drain_without_directories(self: HintBuffer) -> Hints:
     return hints
 
 
-async def _acquire_without_limit(self: ConcurrencyLimiter) -> None:
+async def _acquire_without_limit(self: ConcurrencyLimiter, *, first: bool) -> None:
     self.in_flight += 1
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from syncd.upload.job_claimer import NEW_AHEAD
 from tests.simulation import faults
 from tests.simulation.careless import AT_REMOVAL, UNLEASED
 from tests.simulation.events import Events
@@ -150,8 +151,8 @@ class World:
 
     @property
     def most_jobs(self) -> int:
-        """The most jobs of one server that run at once, including those with files read ahead."""
-        return (self.concurrency or MOST) + READ_AHEAD
+        """The most jobs of one server that run at once, including those with files read ahead, and new files."""
+        return (self.concurrency or MOST) + READ_AHEAD + NEW_AHEAD
 
     @property
     def ends_at(self) -> float:
