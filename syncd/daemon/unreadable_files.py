@@ -7,7 +7,6 @@ the system. So this task opens the files from time to time, and sends nothing.
 
 import asyncio
 import os
-import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -55,7 +54,7 @@ class UnreadableFiles:
     def _add(self, job: UnreadableJob) -> None:
         self._jobs[job.id] = job
         pause = self._pauses.get(job.id, 0.0)
-        self._not_before[job.id] = time.monotonic() + pause
+        self._not_before[job.id] = _now() + pause
         self._found.set()
 
     async def load(self) -> None:
@@ -69,13 +68,13 @@ class UnreadableFiles:
             await self._found.wait()
             self._found.clear()
             while self._jobs:
-                started = time.monotonic()
+                started = _now()
                 await self.check()
-                await asyncio.sleep(max(CHECK_INTERVAL_SECONDS, CHECK_PAUSE_FACTOR * (time.monotonic() - started)))
+                await asyncio.sleep(max(CHECK_INTERVAL_SECONDS, CHECK_PAUSE_FACTOR * (_now() - started)))
 
     async def check(self) -> None:
         """Queue the files that can be read now."""
-        now = time.monotonic()
+        now = _now()
         self._not_before = {job: at for job, at in self._not_before.items() if job in self._jobs}
         due = [job for job in self._jobs if self._not_before.get(job, 0.0) <= now]
         for start in range(0, len(due), BATCH_JOBS):
@@ -92,6 +91,10 @@ class UnreadableFiles:
         """Return the ids of the jobs whose files can be read. Blocks."""
         policy = self._runtime.folders.policy
         return [job.id for job in jobs if _is_readable(job, follow_symlinks=policy(job.folder).follow_symlinks)]
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _is_readable(job: UnreadableJob, *, follow_symlinks: bool) -> bool:

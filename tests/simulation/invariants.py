@@ -95,6 +95,8 @@ class Invariants:
                 continue  # the folder or remote is no longer configured
             if row.state in ("queued", "uploading", "waiting"):
                 return f"{path!r} for {remote} is {row.state}: {row.detail}"
+            if row.state == "failed" and row.cause == "unreadable":
+                return f"{path!r} for {remote} can be read again, and nobody noticed"
             if scanned and row.present and not os.path.lexists(path) and not path.startswith(bare):
                 return f"{path!r} is not there, but the store thinks so"
         for path, status in wanted.items():

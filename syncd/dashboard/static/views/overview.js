@@ -103,11 +103,11 @@ function showExceptions(element, list) {
   element.replaceChildren("Not uploaded: ", ...links.flatMap(link => [link, ", "]).slice(0, -1));
 }
 
-function createFigure({ label, href = null, value, note }) {
+function createFigure({ label, href, value, note }) {
   const valueElement = h("strong", {}, "–");
   const noteElement = h("small");
   return {
-    element: h(href ? "a" : "div", { class: "figure", href }, h("span", {}, label), valueElement, noteElement),
+    element: h("a", { class: "figure", href }, h("span", {}, label), valueElement, noteElement),
     update(progress) {
       setText(valueElement, value(progress));
       setText(noteElement, note(progress));
