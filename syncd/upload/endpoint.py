@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from syncd.core.breaker import Breaker, BreakerState
 from syncd.core.errors import Failure, Scope, Transient, Unauthorized
+from syncd.core.look_ups import BacklogLookUps
 from syncd.remotes.base import Remote
 from syncd.upload.limiter import ConcurrencyLimiter
 
@@ -36,6 +37,7 @@ class Endpoint:
         self.limiter = limiter
         self.breaker = breaker
         self.clock = clock
+        self.look_ups = BacklogLookUps()
         self.last_success: float | None = None
         """When a request last succeeded, by ``clock``."""
         self._probing = False

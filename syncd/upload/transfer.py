@@ -1,13 +1,14 @@
 """Transfers one content to a server: begins a session, sends its chunks, and finishes it.
 
 :class:`Transfer` resumes the session that an earlier attempt left, and begins a new one if the server has lost it.
-:class:`_ChunkSender` sends the chunks of one session. :mod:`~syncd.upload.upload` decides whether a transfer is needed,
-and handles its failures.
+:mod:`~syncd.upload.session_start` begins a session, and :class:`_ChunkSender` sends its chunks.
+:mod:`~syncd.upload.upload` decides whether a transfer is needed, and handles its failures.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from syncd.asyncio_tools import cancel_and_wait
 from syncd.core import chunks
@@ -17,6 +18,7 @@ from syncd.store.records import ContentRecords, Job, StoredContent
 from syncd.upload.endpoint import Endpoint
 from syncd.upload.job_queue import JobQueue
 from syncd.upload.limiter import ConcurrencyLimiter
+from syncd.upload.session_start import SessionStart
 from syncd.upload.source import FileSource
 
 MAX_SESSIONS = 2
@@ -99,6 +101,15 @@ class Transfer:
         """True if an earlier attempt began the current session."""
         self._remote = endpoint.remote
         self._sleep = sleep
+        self._start = SessionStart(
+            job=job,
+            content=content,
+            source=source,
+            records=records,
+            endpoint=endpoint,
+            first=first,
+            on_request=partial(setattr, progress, "stage", "starting"),
+        )
 
     async def run(self) -> Done:
         """Return once the server has the content.
@@ -145,15 +156,7 @@ class Transfer:
         """Run one session from begin to finish."""
         saved = self._saved
         self._resumed = saved is not None
-        given = self.content, self.source, saved
-        begun: Session | Stored | None = self._remote.session_without_request(
-            *given, failures=self.job.failures, look_up=look_up
-        )
-        if begun is None:
-            async with self.endpoint.request(self.job.id, first=self.first) as observation:
-                self.progress.stage = "starting"
-                begun = await self._remote.begin(*given, failures=self.job.failures, look_up=look_up)
-                observation.inconclusive = isinstance(begun, Session)  # only a chunk shows whether the line is slow
+        begun = await self._start.begin(saved, look_up=look_up)
         if isinstance(begun, Stored):
             return begun
         if is_resumable(begun) and begun != saved:

@@ -88,7 +88,7 @@ class DialectHarness:
         """Upload one file with :class:`Transfer`."""
         breaker = Breaker(Policy(), lambda: 0.0)
         endpoint = Endpoint(self.remote, ConcurrencyLimiter(limit or FixedLimit(3)), breaker, clock=self.clock)
-        job: Any = SimpleNamespace(id=1, remote_id=1, failures=0)
+        job: Any = SimpleNamespace(id=1, remote_id=1, failures=0, backlog=False)
         transfer = Transfer(
             job,
             self.content(data),
@@ -98,6 +98,7 @@ class DialectHarness:
             store=self.store,  # type: ignore[arg-type]
             progress=Progress(job=job),
             stopping=lambda: False,
+            first=False,
         )
         stored = (await transfer.run()).stored
         self.store.kept.clear()

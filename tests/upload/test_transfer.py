@@ -1,10 +1,13 @@
 """Tests of a transfer with a server that assembles the chunks slowly, in simulated time."""
 
+import hashlib
 import os
+from dataclasses import replace
 
 import pytest
 
-from syncd.core.model import ChunkResult, Pending, Stored
+from syncd.core.look_ups import MAX_MISSES, SAMPLE_INTERVAL
+from syncd.core.model import ChunkResult, Pending, Session, Stored
 from syncd.core.states import Cause, State
 from syncd.upload.transfer import ASSEMBLY_TIMEOUT_SECONDS, MAX_POLL_SECONDS
 from tests.upload.fakes import FakeRemote
@@ -117,3 +120,54 @@ async def test_transfer_stored_before_last_chunk_sends_no_more(tmp_path):
         await harness.wait_for_states(done=1)
         assert harness.remote.count("send") == 3
         assert harness.remote.count("finish") == 0
+
+
+class DirectRemote(FakeRemote):
+    """Takes each file in a single request, unless it is told to look the content up."""
+
+    def session_without_request(self, content, source, session, *, failures, look_up=False):
+        return None if look_up else Session(token="", chunk_size=content.size, count=1, single_request=True)
+
+    async def send(self, session, index, content, source):
+        await super().send(replace(session, token=self.accept(session)), index, content, source)
+        self.complete[content.key] = await source.read(0, content.size)
+        return ChunkResult(stored=Stored(ref=content.key))
+
+    def accept(self, session):
+        token = session.token or "direct"
+        self.sessions.setdefault(token, {})
+        return token
+
+
+@in_simulation
+async def test_new_small_file_is_sent_without_look_up(tmp_path):
+    async with UploadHarness(tmp_path, DirectRemote()) as harness:
+        for number in range(20):
+            await harness.add_file(f"{number}.jpg", os.urandom(100))
+        await harness.wait_for_states(done=20)
+        assert (harness.remote.count("begin"), harness.remote.count("send")) == (0, 20)
+
+
+@in_simulation
+async def test_backlog_that_server_has_is_not_sent(tmp_path):
+    """As after the loss of a machine: the server has every file, and the store is new."""
+    async with UploadHarness(tmp_path, DirectRemote()) as harness:
+        for number in range(100):
+            data = os.urandom(100)
+            harness.write(f"{number}.jpg", data)
+            harness.remote.complete[hashlib.sha256(data).hexdigest()] = data
+        await harness.queue(*(f"{number}.jpg" for number in range(100)), backlog=True)
+        await harness.wait_for_states(done=100)
+        assert (harness.remote.count("begin"), harness.remote.count("send")) == (100, 0)
+
+
+@in_simulation
+async def test_backlog_that_server_lacks_soon_ends_look_ups(tmp_path):
+    async with UploadHarness(tmp_path, DirectRemote()) as harness:
+        for number in range(200):
+            harness.write(f"{number}.jpg", os.urandom(100))
+        await harness.queue(*(f"{number}.jpg" for number in range(200)), backlog=True)
+        await harness.wait_for_states(done=200)
+        asked = harness.remote.count("begin")
+        assert MAX_MISSES <= asked <= MAX_MISSES + harness.concurrency + 200 // SAMPLE_INTERVAL
+        assert harness.remote.count("send") == 200
