@@ -74,7 +74,7 @@ class Progress:
         files.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for file in sorted(view.files, key=lambda file: -file.size)[:MAX_FILES_SHOWN]:
             percentage = "" if file.sent is None else f"{_percent(file.sent, file.size)}%"
-            files.add_row(f"  {file.label}", formatting.size(file.size), percentage, Text(file.name))
+            files.add_row(f"  {file.label}", formatting.size(file.size), percentage, Text(formatting.clean(file.name)))
         return Group(bar, Text(_files(view)), files)
 
     def _bytes(self, view: WorkProgress) -> str:

@@ -1,4 +1,6 @@
-"""Forced colours show what is selected, and no name can reverse a text on the page."""
+"""What the page shows: the selection in forced colours, names that could reverse a text, the end of a pause."""
+
+from datetime import UTC, datetime
 
 import pytest
 from playwright.async_api import expect
@@ -12,7 +14,13 @@ RLO = "\u202e"
 
 SHOWN_TEXT = """() => document.body.textContent + [...document.querySelectorAll("*")].flatMap(element =>
     ["title", "aria-label", "alt", "placeholder"].map(name => element.getAttribute(name) ?? "")).join(" ")"""
-COLOURS_OF = "element => { const style = getComputedStyle(element); return [style.backgroundColor, style.color]; }"
+BACKGROUND = "element => getComputedStyle(element).backgroundColor"
+HIGHLIGHT = """() => {
+    const sample = document.createElement("i");
+    sample.style.backgroundColor = "Highlight";
+    document.body.append(sample);
+    return getComputedStyle(sample).backgroundColor;
+}"""
 
 
 async def test_forced_colors_show_selected_tab_and_page(daemon, open_page, make_photo):
@@ -22,14 +30,12 @@ async def test_forced_colors_show_selected_tab_and_page(daemon, open_page, make_
     page = await open_page(at="files", forced_colors="active")
     tabs = page.get_by_role("main").get_by_role("button", pressed=True)
     await expect(tabs).to_have_count(1)
-    selected = await tabs.evaluate(COLOURS_OF)
-    other = await page.get_by_role("button", name="Failed", exact=False).first.evaluate(COLOURS_OF)
-    assert selected[0] != other[0]
     links = page.get_by_role("navigation").get_by_role("link")
-    here = await links.filter(has_text="Files").evaluate(COLOURS_OF)
-    there = await links.filter(has_text="Log").evaluate(COLOURS_OF)
-    assert here[0] != there[0]
-    assert selected[0] == here[0]
+    highlight = await page.evaluate(HIGHLIGHT)
+    assert await tabs.evaluate(BACKGROUND) == highlight
+    assert await links.filter(has_text="Files").evaluate(BACKGROUND) == highlight
+    assert await page.get_by_role("button", name="Failed 0").evaluate(BACKGROUND) != highlight
+    assert await links.filter(has_text="Log").evaluate(BACKGROUND) != highlight
 
 
 async def test_direction_characters_are_escaped_everywhere(daemon, open_page, make_photo):
@@ -54,3 +60,12 @@ async def test_direction_characters_are_escaped_everywhere(daemon, open_page, ma
     await expect(dialog.get_by_role("img", name=safe)).to_be_visible()
     assert RLO not in await page.evaluate(SHOWN_TEXT)
     assert RLO not in await page.title()
+
+
+async def test_overview_names_end_of_pause(daemon, open_page):
+    daemon.start()
+    daemon.client.stop(until=datetime(2040, 7, 1, 5, tzinfo=UTC))
+    page = await open_page(timezone_id="Europe/Berlin")
+    await expect(page.get_by_role("heading", name="Uploads paused until 1 Jul 07:00")).to_be_visible()
+    await page.get_by_role("button", name="Resume uploads").first.click()
+    await expect(page.get_by_role("heading", name="Uploads paused")).to_have_count(0)
