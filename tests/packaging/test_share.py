@@ -11,6 +11,7 @@ import click
 import pytest
 
 from syncd.cli import cli
+from syncd.cli.errors import ExitCode
 from syncd.config.model import Config
 from tests.config.test_example import NOT_IN_A_FILE, sections
 
@@ -53,9 +54,15 @@ PAGES = ["man/man1/syncd.1", "man/man5/syncd.yaml.5"]
 
 
 def test_man_page_has_the_usual_sections(share: Path) -> None:
-    headings = re.findall(r"(?m)^\.SH (.+)$", (share / PAGES[0]).read_text())
+    headings, texts = zip(
+        *re.findall(r"(?ms)^\.SH ([^\n]+)\n(.*?)(?=^\.SH |\Z)", (share / PAGES[0]).read_text()), strict=True
+    )
     usual = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "COMMANDS", "SIGNALS", "EXIT STATUS", "ENVIRONMENT", "FILES"]
-    assert headings == [*usual, "EXAMPLES", "SEE ALSO"]
+    assert list(headings) == [*usual, "EXAMPLES", "SEE ALSO"]
+    sections_of = dict(zip(headings, texts, strict=True))
+    assert ".B SIGTERM, SIGINT\n" in sections_of["SIGNALS"]
+    assert all(f".B {int(code)}\n" in sections_of["EXIT STATUS"] for code in ExitCode)
+    assert "\nsyncd init" in sections_of["EXAMPLES"]
 
 
 def test_configuration_man_page_has_every_key(share: Path) -> None:
