@@ -128,6 +128,14 @@ async def _rescan(service: ControlService, path: str | None) -> schemas.Empty:
     return {}
 
 
+@json_handler(routes.PROBE)
+async def _probe(service: ControlService, remote: object) -> schemas.Empty:
+    if not isinstance(remote, str):
+        raise InvalidRequestError("remote must be a text")
+    await service.probe(remote)
+    return {}
+
+
 @json_handler(routes.RETRY)
 async def _retry(service: ControlService, targets: Sequence[Target] | None, state: State | None) -> schemas.JobCount:
     return {"count": await service.retry(targets, state)}

@@ -17,6 +17,12 @@ from syncd.core.states import State
 
 MAX_JOBS = 999_999_999
 """The largest limit of a list of jobs, for all jobs."""
+MISSING = Choice(
+    name="missing",
+    choices={"404": 404, "204": 204},
+    default=404,
+    description="The status without content to send. A browser reports a 404 as an error of the page.",
+)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

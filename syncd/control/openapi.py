@@ -38,7 +38,10 @@ _TAGS = {
     "state": ("The state of the daemon and its configuration.", "healthz metrics openapi status folders remotes"),
     "jobs": ("Jobs and their files.", "jobs job preview original drop retry cancel verify"),
     "events": ("The log, and events as they happen.", "log events throughput"),
-    "control": ("Pausing, limits, scans and the end of the daemon.", "settings start stop rescan reload shutdown"),
+    "control": (
+        "Pausing, limits, scans, probes and the end.",
+        "settings start stop rescan probe reload shutdown",
+    ),
     "dashboard": ("The login of a browser.", "dashboard"),
 }
 """The description and the routes of each tag; a route is named by the first part of its path."""

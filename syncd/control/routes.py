@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from syncd.control import schemas
 from syncd.control.event_schemas import EVENT_KINDS
-from syncd.control.job_params import JOB_FILTERS, MAX_JOBS, FileUri, JobId, TargetList, TargetParameter
+from syncd.control.job_params import JOB_FILTERS, MAX_JOBS, MISSING, FileUri, JobId, TargetList, TargetParameter
 from syncd.control.params import Choice, Flag, Instant, Limit, Number, Parameter, WordList
 from syncd.control.service import JobQuery, LogQuery
 from syncd.core.log_levels import LEVELS
@@ -114,12 +114,6 @@ JOB_SNAPSHOT = Route(
     query=(*JOB_FILTERS, Number(name="limit", maximum=MAX_JOBS, default=MAX_JOBS)),
     allow_head=False,
 )
-_MISSING = Choice(
-    name="missing",
-    choices={"404": 404, "204": 204},
-    default=404,
-    description="The status if there is no content to send. A browser reports a 404 as an error of the page.",
-)
 JOB = Route(
     method="GET",
     path="/v1/job",
@@ -138,7 +132,7 @@ PREVIEW = Route(
     query=(
         JobId(name="job", required=True),
         Choice(name="size", choices={"320": 320, "1600": 1600}, default=320, description="Pixels of the longest edge."),
-        _MISSING,
+        MISSING,
     ),
     media_type="image/webp",
     allow_head=False,
@@ -149,7 +143,7 @@ ORIGINAL = Route(
     response=bytes,
     summary="The file of a job",
     answer="The job's file.",
-    query=(JobId(name="job", required=True), _MISSING),
+    query=(JobId(name="job", required=True), MISSING),
     media_type="application/octet-stream",
     allow_head=False,
 )
@@ -246,6 +240,14 @@ RESCAN = Route(
     summary="Scan the folder that contains a path, or all folders",
     answer="`{}`",
     body=(FileUri(name="path"),),
+)
+PROBE = Route(
+    method="POST",
+    path="/v1/probe",
+    response=schemas.Empty,
+    summary="Ask a remote that is not online at once",
+    answer="`{}`. Sends the next probe of a remote that is not online at once, without waiting for `retry_in_seconds`.",
+    body=(Parameter(name="remote", required=True),),
 )
 RETRY = Route(
     method="POST",

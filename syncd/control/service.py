@@ -217,6 +217,12 @@ class ControlService(Protocol):
         Raises :class:`NotFoundError` if no watched folder contains it.
         """
 
+    async def probe(self, remote: str) -> None:
+        """Send the next probe of a remote that is not online at once.
+
+        Raises :class:`NotFoundError` if there is no remote with this name.
+        """
+
     async def jobs(self, query: JobQuery) -> JobPage:
         """Return a page of jobs.
 

@@ -72,6 +72,11 @@ class Breaker:
             self._failed_jobs.add(job_id)
         return len(self._failed_jobs) >= MAX_FAILED_JOBS
 
+    def hasten_probe(self, now: float) -> None:
+        """Allow the next probe of an open breaker now, even before the end of Retry-After."""
+        if self.state is BreakerState.OPEN:
+            self.probe_at = now
+
     def allow_probe(self) -> None:
         """Become half-open: the caller sends one probe."""
         self.state = BreakerState.HALF_OPEN

@@ -179,6 +179,13 @@ class DaemonControlService(api.ControlService):
                 return
         raise api.NotFoundError(f"{printable(path)} is in none of the watched folders")
 
+    async def probe(self, remote: str) -> None:
+        """Send the next probe of a remote that is not online at once."""
+        worker = self._daemon.runtime.scheduler.workers.get(remote)
+        if worker is None:
+            raise api.NotFoundError(f"there is no remote {printable(remote)}")
+        worker.probe_now()
+
     async def jobs(self, query: api.JobQuery) -> schemas.JobPage:
         """Return a page of jobs."""
         return self._page(await self._daemon.runtime.store.page(self._filter(query)), query)

@@ -265,6 +265,11 @@ class RemoteWorker:
         self.endpoint.reset()
         self.wake()
 
+    def probe_now(self) -> None:
+        """Send the next probe now, because a user asked for it; no effect on a server that is up."""
+        self.endpoint.breaker.hasten_probe(self.endpoint.clock())
+        self.wake()
+
     async def drain(self) -> None:
         """Wait until a claim in progress and all running attempts have ended."""
         async with self._claiming:

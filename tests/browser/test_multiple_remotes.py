@@ -130,8 +130,8 @@ async def test_overview_two_remotes_show_two_progress_bars(daemon, open_page):
     await expect(page.get_by_role("heading", name="Upload speed")).to_be_visible()
     await expect(panel).to_be_hidden()
     idle = await page.locator(".chart-panel").bounding_box()
-    summary = await page.locator(".summary").bounding_box()
-    assert idle["width"] == summary["width"]
+    column = await page.locator(".overview-uploads").bounding_box()
+    assert idle["width"] == column["width"]
     (daemon.inbox / "sky.jpg").write_bytes(os.urandom(900 * 1024))
     await expect(panel).to_be_visible()
     for name in ("ascii", "drive"):

@@ -126,6 +126,9 @@ class FakeDaemon:
     async def rescan(self, path):
         self.asked.append(("rescan", path))
 
+    async def probe(self, remote):
+        self.asked.append(("probe", remote))
+
     async def jobs(self, query):
         self.asked.append(("jobs", query))
         return {"jobs": self.listed, "siblings": [], "next": "c2"}

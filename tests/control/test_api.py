@@ -43,6 +43,12 @@ async def test_client_method_calls_service(ask, daemon, name, args, arrives, ans
     assert daemon.asked == [arrives]
 
 
+async def test_probe_names_the_remote(http, daemon):
+    async with http.post("/v1/probe", json={"remote": "drive"}) as answer:
+        assert (answer.status, await answer.json()) == (200, {})
+    assert daemon.asked == [("probe", "drive")]
+
+
 async def test_rescan_with_null_path_scans_all(http, daemon):
     async with http.post("/v1/rescan", json={"path": None}) as answer:
         assert answer.status == 200
@@ -126,6 +132,7 @@ async def test_internal_error_hides_exception_text(ask):
         ("POST", "/v1/stop", b'{"until": "0001-01-01T00:00:00+10:00"}', 400),
         ("POST", "/v1/stop", b'{"until": 17}', 400),
         ("POST", "/v1/rescan", b'{"path": 17}', 400),
+        ("POST", "/v1/probe", b'{"remote": []}', 400),
         ("POST", "/v1/rescan", b'{"path": "17"}', 400),
         ("POST", "/v1/rescan", b'{"path": "/srv"}', 400),
         ("PUT", "/v1/drop?name=a.jpg", b"x", 400),

@@ -111,6 +111,7 @@ def test_references_resolve():
 BODIES = {
     "verify": {"targets": ["17"]},
     "settings": {"concurrency": 3},
+    "probe": {"remote": "drive"},
     "retry": {"targets": "all"},
     "cancel": {"targets": ["17"]},
 }

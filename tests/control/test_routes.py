@@ -17,6 +17,7 @@ NOT_FOR_COMMANDS = {
     routes.THROUGHPUT,
     routes.SETTINGS,
     routes.LIMIT,
+    routes.PROBE,
 }
 """Routes for the dashboard and for other programs, which no command uses."""
 

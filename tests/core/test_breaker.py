@@ -45,6 +45,14 @@ def test_breaker_earlier_requests_do_not_extend_the_wait(breaker):
     assert breaker.probe_at == probe_at
 
 
+def test_breaker_hastened_probe_ignores_retry_after(breaker):
+    breaker.hasten_probe(1)
+    assert (breaker.state, breaker.probe_at) == (BreakerState.CLOSED, None)
+    breaker.failed(Transient("busy", scope=Scope.REMOTE, retry_after=600), 2)
+    breaker.hasten_probe(3)
+    assert (breaker.state, breaker.probe_at) == (BreakerState.OPEN, 3)
+
+
 def test_breaker_closes_only_after_a_successful_probe(breaker):
     breaker.failed(DOWN, 0)
     assert not breaker.succeeded()  # a request from before the failure proves nothing

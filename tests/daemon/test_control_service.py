@@ -108,6 +108,8 @@ async def test_control_service_missing_targets_have_own_errors(harness):
         await harness.service.show(4711)
     with pytest.raises(NotFoundError, match="none of the watched folders"):
         await harness.service.rescan("/")
+    with pytest.raises(NotFoundError, match="no remote attic"):
+        await harness.service.probe("attic")
     for order in (harness.service.retry, harness.service.cancel):
         with pytest.raises(NotFoundError):
             await order([4711])

@@ -40,6 +40,7 @@ export const api = {
   resume: () => request("POST", "/v1/start", { body: {} }),
   pause: () => request("POST", "/v1/stop", { body: {} }),
   rescan: uri => request("POST", "/v1/rescan", { body: uri ? { path: uri } : {} }),
+  probe: remote => request("POST", "/v1/probe", { body: { remote } }),
   reload: () => request("POST", "/v1/reload", { body: {} }),
   jobs: (query, signal) => request("GET", "/v1/jobs", { query, signal }),
   job: target => request("GET", "/v1/job", { query: { target } }),

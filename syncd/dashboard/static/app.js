@@ -57,7 +57,7 @@ function updateStatus() {
   document.title = titleWithCount(`${title} – ${(current ?? VIEWS[0]).title} – syncd`, failed);
   showBadge({ failed, needsAttention: failed > 0 || tone === "error" });
   const banner = document.getElementById("banner");
-  const text = bannerText(appState);
+  const text = bannerText(appState, { overview: current?.name === "" });
   banner.hidden = !text;
   setPathText(banner, text);
   const disconnected = appState.connection === "lost" || appState.connection === "logged_out";

@@ -4,12 +4,13 @@
  * A tone is the colour of a status: "success", "active", "neutral", "warning" or "error".
  */
 
+import { problems, reasonParts } from "./problems.js";
 import { routeHref } from "./router.js";
 import { formatCount, formatDayAndTime, formatDuration, formatRate, formatSize, joinNames, pluralize, toSentence } from "./ui/format.js";
 
-/** Return the status of the whole daemon: {tone, title, detail}. The most severe problem comes first. */
+/** Return the status of the whole daemon: {tone, title, detail}. What needs attention comes first. */
 export function overallStatus(state) {
-  return connectionStatus(state) ?? daemonStatus(state) ?? outageStatus(state) ?? uploadStatus(state);
+  return connectionStatus(state) ?? daemonStatus(state) ?? problems(state)[0] ?? uploadStatus(state);
 }
 
 function connectionStatus({ connection, daemon, progress }) {
@@ -35,55 +36,19 @@ function daemonStatus({ daemon, progress: { jobs, bytes } }) {
   if (daemon.state === "stopping") {
     return { tone: "neutral", title: "Shutting down", detail: "The daemon is shutting down." };
   }
-  if (daemon.state === "stopped") {
+  if (daemon.state === "stopped" && !daemon.store_blocked) {
     const pending = pendingCount(jobs);
     const size = formatSize(bytes.pending);
     const backlog = pending ? `${pluralize(pending, "upload")} pending (${size}).` : "No uploads are pending.";
     const until = daemon.stopped_until ? ` until ${formatDayAndTime(daemon.stopped_until)}` : "";
     return { tone: "neutral", title: `Uploads paused${until}`, detail: `${backlog} New files are still detected.` };
   }
-  if (daemon.store_blocked) {
-    return {
-      tone: "error",
-      title: "Uploads are blocked",
-      detail: "syncd cannot write to its job store. The message above explains how to fix this.",
-    };
-  }
   return null;
 }
 
-/** Return the status of offline remotes or folders, or null while something is being uploaded. */
-function outageStatus({ remotes, folders, progress }) {
-  if (progress.jobs.uploading) return null;
-  const offlineRemotes = [...remotes.values()].filter(remote => remote.state !== "online");
-  if (offlineRemotes.length) {
-    const names = joinNames(offlineRemotes.map(remote => remote.name));
-    const many = offlineRemotes.length > 1;
-    if (offlineRemotes.every(remote => remote.state === "unauthorized")) {
-      return {
-        tone: "error",
-        title: `${names} ${many ? "reject" : "rejects"} the token`,
-        detail: "Set a valid token in the configuration, then reload it.",
-      };
-    }
-    return {
-      tone: "error",
-      title: `${names} ${many ? "are" : "is"} not responding`,
-      detail: `No files are lost: uploads continue when ${many ? "the remotes respond" : "the remote responds"} again.`,
-    };
-  }
-  const offlineFolders = [...folders.values()].filter(folder => folder.state === "offline");
-  if (!offlineFolders.length) return null;
-  const count = offlineFolders.length;
-  return {
-    tone: "error",
-    title: `${pluralize(count, "folder")} ${count > 1 ? "are" : "is"} offline`,
-    detail: toSentence(offlineFolders[0].detail),
-  };
-}
-
-function uploadStatus(state) {
-  const { jobs, bytes, eta_seconds: eta, flights, sync, unreadable_files: unreadable } = state.progress;
+/** Return the status of the uploads alone: {tone, title, detail}. */
+export function uploadStatus(state) {
+  const { jobs, bytes, eta_seconds: eta, flights, sync } = state.progress;
   const pending = pendingCount(jobs);
   if (jobs.uploading) {
     const detail = [
@@ -91,7 +56,7 @@ function uploadStatus(state) {
       `${formatSize(bytes.pending)} to upload`,
     ];
     if (bytes.per_second >= 1) detail.push(formatRate(bytes.per_second));
-    if (eta) detail.push(`about ${formatDuration(eta)} left`);
+    if (eta >= 1) detail.push(`about ${formatDuration(eta)} left`);
     const files = new Set(flights.map(flight => flight.path)).size;
     const title = files ? `Uploading ${pluralize(files, "file")}` : "Uploading";
     return { tone: "active", title, detail: detail.join(" · ") };
@@ -101,13 +66,6 @@ function uploadStatus(state) {
       tone: "active",
       title: `${pluralize(pending, "upload")} pending`,
       detail: "Uploads start and retry automatically.",
-    };
-  }
-  if (jobs.failed) {
-    return {
-      tone: "warning",
-      title: `${pluralize(jobs.failed, "upload")} failed`,
-      detail: `${unreadable ? `${pluralize(unreadable, "file")} cannot be read. ` : ""}All other uploads are done. Open Files to see the reasons and how to fix them.`,
     };
   }
   if (jobs.done) {
@@ -147,30 +105,32 @@ export const leftOutText = (files, videos) =>
 /** Count the jobs that are not finished, in the counts of the API's `progress` event. */
 export const pendingCount = jobs => jobs.queued + jobs.uploading + jobs.waiting;
 
-/** Return the text of the banner if nothing can be uploaded at all, otherwise "". */
-export function bannerText(state) {
+/** Return the text of the banner if nothing can be uploaded at all, otherwise "". The overview has the reason itself. */
+export function bannerText(state, { overview }) {
   if (state.connection === "lost" || state.connection === "logged_out") {
     const { title, detail } = overallStatus(state);
     return `${title}. ${detail}`;
   }
-  const reason = state.daemon?.store_blocked;
+  const reason = overview ? null : state.daemon?.store_blocked;
   return reason ? `Uploads are blocked: syncd cannot write to its job store. ${toSentence(reason)}` : "";
 }
 
 /** Return the status of a remote: {tone, text, hint}. `now` is in milliseconds. */
 export function remoteStatus(remote, now = Date.now()) {
-  if (remote.state === "online") return { tone: "success", text: "Online", hint: "" };
+  if (remote.state === "online") {
+    const hint = toSentence(remote.credentials_problem);
+    return { tone: hint ? "warning" : "success", text: "Online", hint };
+  }
+  const { words } = reasonParts(remote.detail); // the list of what needs attention has the rest
+  const text = remote.state === "unauthorized" ? "Token rejected" : "Offline";
+  return { tone: "error", text, hint: [words, retryText(remote, now)].filter(Boolean).join(" ") };
+}
+
+/** Return when the daemon asks a remote again. `now` is in milliseconds. */
+export function retryText(remote, now = Date.now()) {
   const elapsed = (now - (remote.received_at ?? now)) / 1000;
   const wait = Math.max(0, (remote.retry_in_seconds ?? 0) - elapsed);
-  const retry = wait >= 1 ? `Next attempt in ${formatDuration(wait)}.` : "Retrying…";
-  const reason = toSentence(remote.detail);
-  return remote.state === "unauthorized"
-    ? {
-        tone: "error",
-        text: "Token rejected",
-        hint: `${reason} Set a valid token in the configuration, then reload it. ${retry}`,
-      }
-    : { tone: "error", text: "Offline", hint: `${reason} ${retry}` };
+  return wait >= 1 ? `Next attempt in ${formatDuration(wait)}.` : "Retrying…";
 }
 
 /** Return the status of a watched folder: {tone, text, hint}. */

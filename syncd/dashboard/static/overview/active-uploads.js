@@ -83,7 +83,9 @@ class RemoteProgress {
     this.bar.value = flight.size ? flight.sent / flight.size : 0;
     const rate = this.measureRate(flight.sent, performance.now());
     const parts = [`${formatSize(flight.sent)} of ${formatSize(flight.size)}`];
-    if (rate >= 1) parts.push(formatRate(rate), `${formatDuration((flight.size - flight.sent) / rate)} left`);
+    const secondsLeft = (flight.size - flight.sent) / rate;
+    if (rate >= 1) parts.push(formatRate(rate));
+    if (rate >= 1 && secondsLeft >= 1) parts.push(`${formatDuration(secondsLeft)} left`);
     setText(this.text, parts.join(" · "));
   }
 

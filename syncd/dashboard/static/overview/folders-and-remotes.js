@@ -109,7 +109,6 @@ class RemoteRow extends StatusRow {
 
   update(remote) {
     this.showStatus(remoteStatus(remote));
-    setPathText(this.address, remote.url);
-    setText(this.summary, `${remote.type} API`);
+    setPathText(this.address, `${remote.url} · ${remote.type} API`);
   }
 }

@@ -1,28 +1,28 @@
-/** The Overview: a summary, active uploads, upload speed, recent uploads, folders and remotes. */
+/** The Overview: the status with what needs attention, folders and remotes, figures, and uploads. */
 
 import { appState, subscribe } from "../app-state.js";
+import { createAttention } from "../overview/attention.js";
 import { createActiveUploads } from "../overview/active-uploads.js";
 import { createFoldersAndRemotes } from "../overview/folders-and-remotes.js";
 import { createRecentUploads } from "../overview/recent-uploads.js";
 import { createUploadSpeed } from "../overview/upload-speed.js";
 import { pauseButton } from "../pause-button.js";
 import { routeHref } from "../router.js";
-import { exceptions, overallStatus, pendingCount } from "../status-text.js";
-import { h, setText } from "../ui/dom.js";
+import { exceptions, overallStatus, pendingCount, uploadStatus } from "../status-text.js";
+import { h, setPathText, setText } from "../ui/dom.js";
 import { formatCount, formatRate, formatSize } from "../ui/format.js";
 
 export function overviewView() {
-  const panels = [
-    createSummary(),
-    createActiveUploads(),
-    createUploadSpeed(),
-    createRecentUploads(),
-    createFoldersAndRemotes(),
-  ];
-  const elements = panels.map(panel => panel.element);
+  const [summary, status] = [createSummary(), createFoldersAndRemotes()];
+  const uploads = [createFigures(), createActiveUploads(), createUploadSpeed(), createRecentUploads()];
+  const column = h(
+    "div",
+    { class: "overview-uploads" },
+    uploads.map(panel => panel.element),
+  );
   return {
-    element: h("div", { class: "overview" }, elements),
-    destroy: () => panels.forEach(panel => panel.destroy()),
+    element: h("div", { class: "overview" }, summary.element, status.element, column),
+    destroy: () => [summary, status, ...uploads].forEach(panel => panel.destroy()),
   };
 }
 
@@ -54,33 +54,29 @@ const FIGURES = [
   },
 ];
 
-/** Create the panel with the overall status, the pause button and the figures. */
+/** Create the panel with the overall status, what needs attention, and the pause button. */
 function createSummary() {
   const title = h("h1");
   const detail = h("p", { class: "summary-detail" });
+  const progress = h("p", { class: "summary-progress", hidden: true });
   const button = pauseButton("pause-button large");
-  const figures = FIGURES.map(createFigure);
-  const notUploaded = h("p", { class: "not-uploaded", hidden: true });
+  const attention = createAttention();
   const element = h(
     "section",
     { class: "summary", "aria-label": "Status" },
     h("div", { role: "status" }, title, detail),
+    attention.element,
+    progress,
     button,
-    h(
-      "div",
-      { class: "figures" },
-      figures.map(figure => figure.element),
-    ),
-    notUploaded,
   );
   const update = () => {
     const status = overallStatus(appState);
     element.dataset.tone = status.tone;
     setText(title, status.title);
-    setText(detail, status.detail);
-    if (!appState.progress) return;
-    figures.forEach(figure => figure.update(appState.progress));
-    showExceptions(notUploaded, exceptions(appState));
+    setPathText(detail, status.detail);
+    const uploading = appState.progress?.jobs.uploading ? uploadStatus(appState) : null;
+    progress.hidden = !uploading || uploading.title === status.title;
+    setText(progress, uploading ? `${uploading.title}: ${uploading.detail}` : "");
   };
   const unsubscribe = subscribe("daemon progress connection remote folder", update);
   update();
@@ -89,8 +85,29 @@ function createSummary() {
     destroy() {
       unsubscribe();
       button.destroy();
+      attention.destroy();
     },
   };
+}
+
+/** Create the figures, and the links to what is not uploaded. */
+function createFigures() {
+  const figures = FIGURES.map(createFigure);
+  const notUploaded = h("p", { class: "not-uploaded", hidden: true });
+  const element = h(
+    "section",
+    { class: "figures", "aria-label": "Counts" },
+    figures.map(figure => figure.element),
+    notUploaded,
+  );
+  const update = () => {
+    if (!appState.progress) return;
+    figures.forEach(figure => figure.update(appState.progress));
+    showExceptions(notUploaded, exceptions(appState));
+  };
+  const destroy = subscribe("progress folder", update);
+  update();
+  return { element, destroy };
 }
 
 /** Show the links to what is not uploaded. Nothing is replaced if it has not changed, so that a link keeps the focus. */
