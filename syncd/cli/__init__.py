@@ -25,6 +25,7 @@ COMMANDS = {
     "init": "Write a commented configuration.",
     "verify": "Compare the copies on the servers with what was uploaded.",
     "restore": "Download uploaded files to a folder.",
+    "backup": "Copy the job store and the configuration to one file.",
     "ctl": "Control the running daemon.",
     "service": "Install the daemon as a service.",
     "serve": "Run a receiver: a server for both upload APIs.",

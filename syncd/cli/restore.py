@@ -20,6 +20,8 @@ from syncd.platform import event_loop
 from syncd.recovery.restore import Report, restore
 from syncd.recovery.restore_folder import FolderInUseError
 
+_NO_RECORD = "no record of uploads on this machine; copy a backup of the job store (syncd backup) into its state folder"
+
 
 @click.command(epilog=examples("syncd restore --to back", "syncd restore --to back inbox/2026"))
 @config_option
@@ -59,7 +61,8 @@ def _summary_lines(report: Report) -> Iterator[str]:
         (report.failed, "failed"),
         (report.unreachable, "unreachable"),
     ]
-    numbers = ", ".join(f"{number:,} {word}" for number, word in done if number) or "nothing was uploaded yet"
+    nothing = "nothing was uploaded yet" if report.not_uploaded else _NO_RECORD
+    numbers = ", ".join(f"{number:,} {word}" for number, word in done if number) or nothing
     fetched = (
         f"; {formatting.size(report.fetched)} fetched in {formatting.duration(report.seconds)}"
         if report.fetched

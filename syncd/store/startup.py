@@ -68,7 +68,9 @@ def require_current(path: str) -> None:
     Write nothing.
     """
     if not os.path.lexists(path):
-        raise StoreUnavailableError(f"{path}: there is no job store: nothing was uploaded from here")
+        raise StoreUnavailableError(
+            f"{path}: no record of uploads on this machine: copy a backup of the job store there"
+        )
     if inspect_revision(path) != migrations.HEAD:
         raise StoreUnavailableError(
             f"{path}: the job store is of an earlier version: run syncd once or syncd run to update it"
@@ -114,6 +116,17 @@ def _revision(path: str) -> str | None:
     if row is None:
         raise damaged(path, "its version table is empty")
     return str(row[0])
+
+
+def copy_store(path: str, target: str) -> None:
+    """Copy the store at ``path`` to the new file ``target`` and check the copy; another process may use the store.
+
+    Raises ``StoreError`` if there is no store, or if it is damaged.
+    """
+    require_current(path)
+    with _translating(path):
+        _back_up(path, target)
+    inspect_revision(target)
 
 
 def _back_up(path: str, target: str) -> None:

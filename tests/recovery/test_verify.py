@@ -235,7 +235,7 @@ def test_verify_writes_nothing(harness):
 def test_verify_before_first_upload(harness):
     done = harness.syncd("verify")
     assert done.code == 65
-    assert "there is no job store: nothing was uploaded from here" in done.err
+    assert "no record of uploads on this machine: copy a backup of the job store there" in done.err
     harness.upload()
     done = harness.syncd("verify")
     assert (done.code, done.out) == (0, "nothing was uploaded yet\n")

@@ -115,7 +115,7 @@ async def test_open_missing_or_empty_file_raises(tmp_path):
         with pytest.raises(StoreError):
             await CopyIndex.open(str(tmp_path / "x.db"))
         assert (tmp_path / "x.db").read_bytes() == data
-    with pytest.raises(StoreError, match="there is no job store"):
+    with pytest.raises(StoreError, match="no record of uploads on this machine"):
         await CopyIndex.open(str(tmp_path / "none.db"))
     assert os.listdir(tmp_path) == ["x.db"]
 
