@@ -1,1 +1,1 @@
-"""``syncd verify`` and ``syncd restore``: compare or download uploaded files."""
+"""``syncd verify``, ``restore`` and ``backup``: compare or download uploaded files, and copy the job store."""
