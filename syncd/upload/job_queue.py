@@ -17,8 +17,9 @@ WRITE_DEADLINE_SECONDS = 0.5
 class JobQueue(Protocol):
     """The job store as the workers use it. Times are in seconds since the epoch.
 
-    A call returns when its change is on the disk. The calls that end a claim return the job's new state, or None if the
-    claim had ended already and nothing changed. All calls raise ``StoreClosedError`` after the store was closed.
+    A call returns after its change was committed; a result is on the disk then. The calls that end a claim return the
+    job's new state, or None if the claim had ended already and nothing changed. All calls raise ``StoreClosedError``
+    after the store was closed.
     """
 
     async def claim(
