@@ -133,29 +133,12 @@ class ControlClient:
     def jobs(self, query: JobQuery | None = None) -> JobPage:
         """Return a page of jobs."""
         query = query or JobQuery()
-        return self._call(
-            routes.JOBS,
-            state=query.state,
-            limit=query.limit,
-            before=query.before,
-            search=query.search,
-            folder=query.folder,
-            remote=query.remote,
-            sort=query.sort,
-            group="file" if query.siblings else None,
-        )
+        group = "file" if query.siblings else None
+        return self._call(routes.JOBS, **_selection(query), before=query.before, group=group)
 
     def job_snapshot(self, query: JobQuery) -> JobPage:
         """Return any number of jobs at one moment; ``before`` and ``siblings`` have no effect."""
-        return self._call(
-            routes.JOB_SNAPSHOT,
-            state=query.state,
-            limit=query.limit,
-            search=query.search,
-            folder=query.folder,
-            remote=query.remote,
-            sort=query.sort,
-        )
+        return self._call(routes.JOB_SNAPSHOT, **_selection(query))
 
     def log(self, query: LogQuery | None = None) -> list[LogEvent]:
         """Return the last log events, oldest first."""
@@ -257,6 +240,12 @@ class ControlClient:
 
     def _not_a_daemon(self) -> NoResponseError:
         return NoResponseError(f"the process at {self._path} is not a syncd daemon: check the path of the socket")
+
+
+def _selection(query: JobQuery) -> dict[str, Any]:
+    """Return the parameters of a query that a page and a snapshot of jobs have in common."""
+    names = ("state", "limit", "search", "folder", "remote", "sort")
+    return {name: getattr(query, name) for name in names}
 
 
 def _encode_call(route: Route[Any], arguments: Mapping[str, Any]) -> tuple[str, str, bytes]:
