@@ -1,7 +1,6 @@
 """``syncd serve --check``, and TLS: problems name their fix, and nothing stays in the folder."""
 
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -10,18 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import self_signed
+
 
 @pytest.fixture(scope="session")
 def tls_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A self-signed certificate for 127.0.0.1, and its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("makes a certificate with openssl")
-    folder = tmp_path_factory.mktemp("tls")
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(folder / "key.pem")]
-    command = ["openssl", "req", "-x509", "-days", "2", *key, "-out", str(folder / "cert.pem"), *names]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder / "cert.pem", folder / "key.pem"
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 def files_below(folder: Path) -> list[Path]:

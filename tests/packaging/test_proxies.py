@@ -7,13 +7,13 @@ import os
 import shutil
 import socket
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from tests.support.certificates import self_signed
 from tests.support.processes import ReceiverProcess
 from tests.support.wait import wait_until
 
@@ -32,14 +32,7 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def tls_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A self-signed certificate for 127.0.0.1 and localhost, and its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("makes a certificate with openssl")
-    folder = tmp_path_factory.mktemp("tls")
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(folder / "key.pem")]
-    command = ["openssl", "req", "-x509", "-days", "2", *key, "-out", str(folder / "cert.pem"), *names]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder / "cert.pem", folder / "key.pem"
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 def nginx_command(folder: Path, port: int, backend: str, tls_files: tuple[Path, Path]) -> list[str]:
