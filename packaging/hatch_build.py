@@ -1,4 +1,7 @@
-"""Adds to the wheel its version, and the man pages, the completions and the JSON Schema from `make dist`."""
+"""Adds the version and the files from `make dist` to the wheel.
+
+The files are the man pages, the completions and the JSON Schema.
+"""
 
 import os
 from typing import Any
@@ -7,10 +10,16 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class ShareHook(BuildHookInterface):  # type: ignore[type-arg] # the parameter is the builder's configuration
-    """Adds `build/share` to the wheel, so that pip installs it below `share`, and version and schema to the package."""
+    """Adds `build/share`, the version and the schema to the wheel.
+
+    pip installs `build/share` below `share`, and the version and the schema in the package.
+    """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Add the files that exist; called before the build of the kind ``version``, such as `editable`."""
+        """Add the files that exist.
+
+        Hatchling calls this method before the build. ``version`` is the kind of build, such as `editable`.
+        """
         if version == "standard":
             module = os.path.join(self.root, "build", "_build.py")
             os.makedirs(os.path.dirname(module), exist_ok=True)

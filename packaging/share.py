@@ -1,6 +1,7 @@
-"""Generates the man pages, the shell completions and the JSON Schema of the configuration.
+"""Generates the man pages, the shell completions and the JSON Schema.
 
-syncd(1) comes from the commands, syncd.yaml(5) and the descriptions in the schema from docs/reference/configuration.md.
+The schema describes the configuration. syncd(1) comes from the commands, syncd.yaml(5) and the descriptions in the
+schema from docs/reference/configuration.md.
 
 Usage: python packaging/share.py DIR
 """
@@ -177,7 +178,7 @@ def _table(heading: str) -> Iterator[str]:
 
 
 def _markdown(text: str) -> Iterator[str]:
-    """Yield the roff of a page of the reference: its headings, paragraphs, lists and tables."""
+    """Yield the roff of a reference page: headings, paragraphs, lists and tables."""
     after_heading = True
     for block in re.split(r"\n\n+", text.strip()):
         lines = block.splitlines()

@@ -1,4 +1,6 @@
-"""Determines the version of the packages, which hatchling reads with ``[tool.hatch.version]`` of pyproject.toml.
+"""Determines the version of the packages.
+
+Hatchling reads it with ``[tool.hatch.version]`` of pyproject.toml.
 
 Between releases, ``syncd/__init__.py`` has the next version with ``.dev0``. A package then has the time of the last
 commit instead of the 0: ``0.2.0.dev20260131120000``. So pip, pipx and apt take a later package for an upgrade, and the
@@ -14,7 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def version(root: Path = ROOT) -> str:
-    """Return the version of the source in ``root``: a checkout, or an unpacked sdist, whose version stays."""
+    """Return the version of the source in ``root``.
+
+    ``root`` is a checkout or an unpacked sdist. An unpacked sdist keeps its version.
+    """
     text = (root / "syncd" / "__init__.py").read_text(encoding="utf-8")
     (source,) = re.findall(r'(?m)^ *__version__ = "([^"]+)"', text)
     packaged = root / "PKG-INFO"
@@ -26,7 +31,10 @@ def version(root: Path = ROOT) -> str:
 
 
 def _commit_time(root: Path) -> str | None:
-    """Return the time of the last commit in UTC; None without a repository of this folder."""
+    """Return the time of the last commit in UTC.
+
+    Returns None if the folder has no repository.
+    """
     try:
         top, time = _git(root, "rev-parse", "--show-toplevel"), _git(root, "log", "-1", "--format=%cd")
     except (OSError, subprocess.CalledProcessError):

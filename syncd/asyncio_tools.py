@@ -1,4 +1,4 @@
-"""Provides asyncio helpers to cancel tasks, to time periodic checks and to batch blocking calls.
+"""Provides asyncio helpers for tasks, periodic checks and batches.
 
 A task ends with an event (:func:`run_until`), with a context (:func:`background_task`), or with the first failure of a
 group (:func:`for_each`). Periodic checks wait :func:`until_next` their interval ends. :class:`Batcher` passes several
@@ -71,7 +71,10 @@ async def wait_for_event(event: asyncio.Event, seconds: float | None) -> None:
 
 
 async def in_batches(work: Callable[[Sequence[A]], Awaitable[list[T]]], items: Sequence[A], size: int) -> list[T]:
-    """Call ``work`` with up to ``size`` items at a time, one call after the other; return the results of all calls."""
+    """Call ``work`` with up to ``size`` items at a time.
+
+    One call follows the other. Returns the results of all calls.
+    """
     results: list[T] = []
     for start in range(0, len(items), size):
         results += await work(items[start : start + size])
@@ -79,7 +82,7 @@ async def in_batches(work: Callable[[Sequence[A]], Awaitable[list[T]]], items: S
 
 
 def until_next(interval: float) -> float:
-    """Return the seconds until the event loop's clock is at the next multiple of ``interval``.
+    """Return the seconds until the next multiple of ``interval`` on the loop's clock.
 
     Periodic checks that wait until then run together, so that an idle process wakes up less often. The result is at
     least a tenth of ``interval``, since a timer can fire a little early.

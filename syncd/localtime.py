@@ -13,7 +13,10 @@ def now() -> datetime:
 
 
 def minute(moment: datetime, today: datetime | None = None) -> str:
-    """Return a time for people, to the minute: ``07:00`` today, otherwise with the date."""
+    """Return a time for people, to the minute.
+
+    The text is like ``07:00`` for a time today, and otherwise has the date.
+    """
     local = at(moment)
     return f"{local:%H:%M}" if local.date() == at(today or now()).date() else f"{local:%Y-%m-%d %H:%M}"
 

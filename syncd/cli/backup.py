@@ -18,7 +18,7 @@ from syncd.recovery.backup import CONFIG, REMOVED, STORE, back_up
 @config_option
 @click.argument("file", type=click.UNPROCESSED)
 def command(config: str | None, file: str) -> int:
-    """Copy the job store and the configuration to FILE, a tar archive for its owner only.
+    """Copy the job store and configuration to FILE, a tar archive only you can read.
 
     The daemon may run. FILE holds no secret; an existing FILE is replaced. Copy syncd.db from it into the state folder
     of a new machine, and nothing is uploaded again.

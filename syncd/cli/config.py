@@ -1,4 +1,4 @@
-"""``syncd config``: information about the configuration file for programs such as editors."""
+"""``syncd config``: describes the configuration file for editors and programs."""
 
 import click
 

@@ -46,12 +46,18 @@ def next_attempt(seconds: float | None) -> str:
 
 
 def left_out(files: int, videos: int) -> str:
-    """Return how many files the patterns leave out: ``14 files left out by patterns (3 videos)``."""
+    """Return how many files the patterns leave out.
+
+    The text is like ``14 files left out by patterns (3 videos)``.
+    """
     return f"{count(files, 'file')} left out by patterns" + (f" ({count(videos, 'video')})" if videos else "")
 
 
 def sync_progress(sync: Mapping[str, Any] | None) -> str:
-    """Return the field ``sync`` of a status document as ``12,340 of 40,011 done``; empty if nothing is left to do."""
+    """Return the field ``sync`` of a status document as a text.
+
+    The text is like ``12,340 of 40,011 done``, and empty if no work remains.
+    """
     if not sync or sync["settled"]:
         return ""
     parts = [f"{sync['done']:,} of {sync['total']:,} done"] if sync["total"] else []

@@ -100,12 +100,18 @@ def _print_left_out(config: Path) -> None:
 
 
 def _schema_line() -> str:
-    """Return the comment that tells editors the JSON Schema; an empty string if the package has none."""
+    """Return the comment that tells editors where the JSON Schema is.
+
+    Returns an empty string if the package has no schema.
+    """
     return f"# yaml-language-server: $schema={PACKAGED.as_uri()}\n" if PACKAGED.exists() else ""
 
 
 def _given(given: dict[str, str | None]) -> Answers:
-    """Return the values of the options. Raises :class:`click.UsageError` for a missing value."""
+    """Return the values of the options.
+
+    Raises :class:`click.UsageError` for a missing value.
+    """
     for name in ("folder", "kind", "url"):
         if not given[name]:
             raise click.UsageError(f"--{OPTIONS[name]} is required without a terminal")
@@ -119,7 +125,10 @@ def _given(given: dict[str, str | None]) -> Answers:
 
 
 def _ask(given: dict[str, str | None], file: str | None) -> Answers:
-    """Ask for the missing values. If the user stops, the error names the answers so far."""
+    """Ask for the missing values.
+
+    If the user stops, the error names the answers so far.
+    """
     questions = importlib.import_module("syncd.cli.init_questions").Questions(given)  # slow to import
     try:
         questions.ask()

@@ -1,8 +1,8 @@
-"""Asks for the values of a new configuration on a terminal, and checks each answer at once.
+"""Asks for the values of a new configuration on a terminal.
 
-:mod:`syncd.cli.init` writes the configuration. A value that was given as an option is checked, but only asked for if
-the user wants another one. The server is asked which API it has and whether it requires a token, so that the user need
-not know.
+It checks each answer at once. :mod:`syncd.cli.init` writes the configuration. A value that was given as an option is
+checked, but only asked for if the user wants another one. The server is asked which API it has and whether it requires
+a token, so that the user need not know.
 """
 
 import os
@@ -26,7 +26,10 @@ _MODELS: dict[str, type[MultipartRemote] | type[ImageRemote]] = {"multipart": Mu
 
 
 class Questions:
-    """The questions and their ``answers``, by the names of the options' arguments; None is unanswered."""
+    """The questions and their ``answers``.
+
+    ``answers`` has the names of the options' arguments as keys. A question without an answer has None.
+    """
 
     def __init__(self, given: dict[str, str | None]) -> None:
         self.answers = dict(given)
@@ -38,7 +41,10 @@ class Questions:
         ]
 
     def ask(self) -> None:
-        """Ask for what is missing. Raises :class:`click.Abort` at the end of the input and on Ctrl-C."""
+        """Ask for each missing value.
+
+        Raises :class:`click.Abort` at the end of the input and on Ctrl-C.
+        """
         self._ask_folder()
         token_required = self._ask_server()
         if token_required or self.answers["token_file"]:
@@ -109,7 +115,10 @@ class Questions:
             return
 
     def _token_problem(self, path: str) -> tuple[str | None, tuple[str, ...]]:
-        """Return the problem of a token file, and what the user can do about it, the default first."""
+        """Return the problem of a token file, and the actions that the user can choose.
+
+        The default action is first. Without a problem, the first value is None.
+        """
         name = clean(path)
         try:
             token = Path(path).read_text(encoding="utf-8").strip()
@@ -138,7 +147,10 @@ class Questions:
         return self.answers[name] or str(click.prompt(question, default=default, show_default=bool(default)))
 
     def _settings(self, kind: str, name: str | None = None, **values: str | None) -> Settings | None:
-        """Return the settings of a remote; None, after a report about the answer ``name``, if a value is invalid."""
+        """Return the settings of a remote.
+
+        If a value is invalid, reports the problem of the answer ``name`` and returns None.
+        """
         try:
             return _MODELS[kind].model_validate({"type": kind, "timeout": PROBE_TIMEOUT, **values})
         except ValidationError as error:
@@ -149,7 +161,10 @@ class Questions:
 
 
 def _folder_problem(path: str) -> tuple[str | None, tuple[str, ...]]:
-    """Return the problem of a folder, and what the user can do about it, the default first."""
+    """Return the problem of a folder, and the actions that the user can choose.
+
+    The default action is first. Without a problem, the first value is None.
+    """
     name = clean(path)
     try:
         path.encode()
@@ -175,7 +190,10 @@ def _create(path: str) -> bool:
 
 
 def _choose(problem: str, *actions: str) -> str:
-    """Report a problem, and return what the user wants to do: one of ``actions``; the first is the default."""
+    """Report a problem, and return the action that the user chooses.
+
+    It is one of ``actions``; the first is the default.
+    """
     click.echo(f"  {problem}")
     if len(actions) == 1:
         return actions[0]

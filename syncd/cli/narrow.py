@@ -1,6 +1,7 @@
-"""Fits the output into narrow terminals: folds lines, and stacks the columns of help pages.
+"""Fits the output into narrow terminals.
 
-Output on a terminal of :data:`WIDE_COLUMNS` or more, or in a pipe without ``$COLUMNS``, is unchanged.
+It folds lines, and stacks the columns of help pages. Output on a terminal of :data:`WIDE_COLUMNS` or more, or in a pipe
+without ``$COLUMNS``, is unchanged.
 """
 
 import re
@@ -29,7 +30,7 @@ def is_narrow() -> bool:
 def fold(line: str) -> Iterator[str]:
     """Yield ``line`` in parts that fit into a narrow terminal.
 
-    The parts end between words and keep the indentation; a longer word, such as a path, has a part of its own.
+    The parts end between words and keep the indentation. A longer word, such as a path, is a separate part.
     """
     width = columns()
     if width >= WIDE_COLUMNS or cells(line) <= width:
@@ -65,7 +66,10 @@ def _cells_of(character: str) -> int:
 
 
 class HelpFormatter(click.HelpFormatter):
-    """Writes help pages; in a narrow terminal, each explanation is below its option or command."""
+    """Writes help pages that fit into narrow terminals.
+
+    In a narrow terminal, each explanation is below its option or command.
+    """
 
     def __init__(self, indent_increment: int = 2, width: int | None = None, max_width: int | None = None) -> None:
         self._narrow = is_narrow()

@@ -1,7 +1,8 @@
-"""Describes the configuration file as a JSON Schema, so that editors complete keys and mark errors.
+"""Describes the configuration file as a JSON Schema.
 
-The schema is built from :class:`syncd.config.model.Config`: from the types of the values, and from the forms of each
-value in a file (``json_schema_input_type``). It cannot express every rule: a file that fits it may still be invalid.
+Editors use the schema to complete keys and mark errors. The schema is built from :class:`syncd.config.model.Config`:
+from the types of the values, and from the forms of each value in a file (``json_schema_input_type``). It cannot express
+every rule: a file that fits it may still be invalid.
 """
 
 import json
@@ -22,14 +23,20 @@ _BOOLEAN_TEXT = {"type": "string", "pattern": "^([Tt]rue|[Ff]alse|[Yy]es|[Nn]o|[
 
 
 def text() -> str:
-    """Return the packaged schema as text, or without a package the schema without descriptions."""
+    """Return the schema as text.
+
+    Returns the packaged schema. Without a package, returns the schema without descriptions.
+    """
     if PACKAGED.exists():
         return PACKAGED.read_text(encoding="utf-8")
     return json.dumps(document(), indent=2)
 
 
 def document(descriptions: Mapping[str, Mapping[str, str]] | None = None) -> JsonSchemaValue:
-    """Return the schema; ``descriptions`` has the texts for the keys of each section, by the section's class name."""
+    """Return the schema.
+
+    ``descriptions`` has a text for each key of each section, by the name of the section's class.
+    """
     schema = Config.model_json_schema(mode="validation", by_alias=True)
     sections = {**schema.pop("$defs"), "Config": schema}
     for name, section in sections.items():
@@ -51,7 +58,10 @@ def document(descriptions: Mapping[str, Mapping[str, str]] | None = None) -> Jso
 
 
 def _in_a_file(schema: JsonSchemaValue) -> JsonSchemaValue:
-    """Return the schema of a value, without titles and defaults, and with environment variables."""
+    """Return the schema of a value as it is in a file.
+
+    The result has no titles and defaults, and allows environment variables.
+    """
     schema = {key: value for key, value in schema.items() if key not in {"title", "default", "discriminator"}}
     if "anyOf" in schema:
         return {**schema, **_any_of(*map(_in_a_file, schema["anyOf"]))}

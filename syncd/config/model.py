@@ -215,7 +215,10 @@ class LogFile(Section):
 
 
 class Logging(Section):
-    """Level and format of the log, its lines about files, and a log file in addition to standard error."""
+    """The log: its level and format, its lines about files, and a log file.
+
+    The log file is in addition to standard error.
+    """
 
     level: Annotated[Literal["debug", "info", "warning", "error"], word()] = "info"
     format: Annotated[Literal["auto", "console", "json"], word()] = "auto"

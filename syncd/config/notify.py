@@ -69,7 +69,7 @@ class Ping(Section):
 
 
 class Notify(Section):
-    """Who is told what needs attention, and when."""
+    """The targets and times of notifications about what needs attention."""
 
     urls: Annotated[tuple[_Url, ...], one_or_several(), AfterValidator(_apprise_installed)] = ()
     urls_file: File | None = None

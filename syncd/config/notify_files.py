@@ -1,6 +1,7 @@
-"""Reads the files that hold notification URLs: `notify.urls_file` and `notify.ping.url_file`.
+"""Reads the files that hold notification URLs.
 
-The URLs get into the data before the model validates it, as :mod:`syncd.config.tokens` does with tokens.
+`notify.urls_file` and `notify.ping.url_file` name them. The URLs get into the data before the model validates it, as
+:mod:`syncd.config.tokens` does with tokens.
 """
 
 from collections.abc import Iterator

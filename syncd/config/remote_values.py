@@ -1,6 +1,7 @@
-"""Types of values that remotes and notifications use: addresses, names, ids, headers and secrets.
+"""Types of values that remotes and notifications use.
 
-They work like the types in :mod:`syncd.config.values`. Secrets are written back masked.
+These are addresses, names, ids, headers and secrets. They work like the types in :mod:`syncd.config.values`. Secrets
+are written back masked.
 """
 
 import re

@@ -16,14 +16,20 @@ _MAX_SECRET_BYTES = 64 * 1024
 
 
 class SecretFiles:
-    """Reads the secret files of a document, and collects warnings about those that others can read."""
+    """Reads the secret files of a document.
+
+    It collects warnings about the files that other users can read.
+    """
 
     def __init__(self, document: Document) -> None:
         self.warnings: list[Problem] = []
         self._document = document
 
     def resolve(self, path: str) -> Path:
-        """Return the path of a file that the document names; ValueError if it is not a valid path."""
+        """Return the path of a file that the document names.
+
+        Raises ValueError if it is not a valid path.
+        """
         return Path(paths.resolve(path, self._document.path.absolute().parent))
 
     def credential(self, name: str) -> Path | None:

@@ -18,7 +18,10 @@ _SOURCES = ("token", "token_file", "token_env")
 
 
 class Tokens:
-    """The tokens of a document's remotes, with the problems of their sources. `files` reads the token files."""
+    """The tokens of a document's remotes, with the problems of their sources.
+
+    `files` reads the token files.
+    """
 
     def __init__(self, document: Document, files: SecretFiles) -> None:
         self.problems: list[Problem] = []
@@ -86,7 +89,7 @@ def exposed_secrets(raw: Document) -> list[Problem]:
 
 
 def _plain_secrets(raw: Document) -> Iterator[tuple[KeyPath, str]]:
-    """Yield the key path of each secret that stands in the file, and the way to move it out."""
+    """Yield the key path of each secret in the file, and the way to move it out."""
     for name, remote in mappings(raw.data.get("remotes")):
         for key in ("token", "encrypt_password", "proxy"):
             text = remote.get(key)

@@ -111,7 +111,7 @@ class word:  # noqa: N801 - used like the functions above
 
 
 class OrOff:
-    """Accept a word for off, as None."""
+    """Accepts a word for off; the value is then None."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validate off before the type itself."""

@@ -77,7 +77,10 @@ class EventStream:
         self._connection.close()
 
     def receive(self, timeout: float | None = None) -> list[tuple[str, dict[str, Any]]] | None:
-        """Wait for events, at most ``timeout`` seconds; return their kinds and documents, or None at the end."""
+        """Wait for events, at most ``timeout`` seconds.
+
+        Returns their kinds and documents, or None at the end of the stream.
+        """
         self._connection.settimeout(timeout)
         try:
             received = self._connection.recv(READ_BYTES)
@@ -123,7 +126,10 @@ class ControlClient:
         self._call(routes.START)
 
     def stop(self, *, now: bool = False, until: datetime | None = None) -> None:
-        """Pause uploading, at the longest until ``until``; with ``now`` interrupt the chunks in flight."""
+        """Pause uploading, until ``until`` at the latest.
+
+        ``now`` interrupts the chunks in flight.
+        """
         self._call(routes.STOP, now=now, until=until)
 
     def rescan(self, path: str | None = None) -> None:
@@ -137,7 +143,10 @@ class ControlClient:
         return self._call(routes.JOBS, **_selection(query), before=query.before, group=group)
 
     def job_snapshot(self, query: JobQuery) -> JobPage:
-        """Return any number of jobs at one moment; ``before`` and ``siblings`` have no effect."""
+        """Return any number of jobs as they are at one moment.
+
+        ``before`` and ``siblings`` of the query have no effect.
+        """
         return self._call(routes.JOB_SNAPSHOT, **_selection(query))
 
     def log(self, query: LogQuery | None = None) -> list[LogEvent]:
@@ -151,7 +160,11 @@ class ControlClient:
         return self._call(routes.JOB, target=target)["jobs"]
 
     def retry(self, chosen: Sequence[Target] | None, state: State | None = None) -> int:
-        """Queue jobs again, or all failed jobs for None; with ``state``, only or all in it. Return their number."""
+        """Queue the chosen jobs again, or all failed jobs for None.
+
+        ``state`` restricts the chosen jobs to those in this state. If ``chosen`` is None, it selects all jobs in this
+        state. Returns the number of queued jobs.
+        """
         return self._call(routes.RETRY, targets="all" if chosen is None else chosen, state=state)["count"]
 
     def cancel(self, chosen: Sequence[Target] | None) -> int:
@@ -243,7 +256,7 @@ class ControlClient:
 
 
 def _selection(query: JobQuery) -> dict[str, Any]:
-    """Return the parameters of a query that a page and a snapshot of jobs have in common."""
+    """Return the parameters of a query that a page and a snapshot of jobs share."""
     names = ("state", "limit", "search", "folder", "remote", "sort")
     return {name: getattr(query, name) for name in names}
 

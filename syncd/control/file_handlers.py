@@ -61,7 +61,10 @@ async def _original(request: web.Request, job: int, missing: int) -> web.StreamR
 
 
 def _no_content() -> web.Response:
-    """Return the response that no browser reports as an error; the page shows a placeholder."""
+    """Return an empty response, which browsers do not report as an error.
+
+    The page shows a placeholder.
+    """
     return web.Response(status=HTTPStatus.NO_CONTENT, headers=_SAFETY_HEADERS)
 
 

@@ -64,7 +64,10 @@ async def _jobs(service: ControlService, group: str, **query: Any) -> schemas.Jo
 
 @raw_handler(routes.JOB_SNAPSHOT)
 async def _job_snapshot(request: web.Request, **query: Any) -> web.StreamResponse:
-    """Send a :class:`~syncd.control.schemas.JobPage` in parts, so that the list is never complete in memory."""
+    """Send a :class:`~syncd.control.schemas.JobPage` in parts.
+
+    So the complete list is never in memory.
+    """
     async with aclosing(request.app[SERVICE].job_snapshot(JobQuery(**query))) as pages:
         page = await anext(pages)  # raises the errors of the request before any output
         response = web.StreamResponse(headers={"Content-Type": "application/json"})

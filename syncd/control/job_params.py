@@ -1,7 +1,8 @@
 # ruff: noqa: D102 - Parameter documents the methods
-"""Parses, encodes and documents the parameters of the control API that name jobs and files.
+"""Parses, encodes and documents the parameters that name jobs and files.
 
-:mod:`syncd.control.params` has the base class, :mod:`syncd.control.job_targets` the encoding.
+They belong to the control API. :mod:`syncd.control.params` has the base class, :mod:`syncd.control.job_targets` the
+encoding.
 """
 
 from collections.abc import Collection

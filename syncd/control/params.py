@@ -137,7 +137,10 @@ class Flag(Parameter):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Instant(Parameter):
-    """A time with a zone, in ISO 8601; the value is an aware datetime, or None for null."""
+    """A time with a zone, in ISO 8601.
+
+    The value is an aware datetime, or None for null.
+    """
 
     @property
     def type_schema(self) -> Json:

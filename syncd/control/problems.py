@@ -42,7 +42,10 @@ def problems(document: Status) -> list[Problem]:
 
 
 def stopped_until(instant: str | None, today: datetime | None = None) -> str:
-    """Return `` until 07:00`` for the field ``stopped_until``; empty if the user ends the pause."""
+    """Return a text like `` until 07:00`` for the field ``stopped_until``.
+
+    The text is empty if only the user ends the pause.
+    """
     if not instant:
         return ""
     try:

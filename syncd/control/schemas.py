@@ -97,10 +97,10 @@ class ByteCounts(TypedDict):
 
 
 class SyncProgress(TypedDict):
-    """The uploads since the last time when nothing was left to do.
+    """The uploads since the last time that no work remained.
 
     ``done`` of ``total`` jobs have ended. ``settling`` files wait until they are quiet, and have no job yet.
-    ``scanning`` is true while a scan can still find files. ``settled`` is true if nothing is left to do.
+    ``scanning`` is true while a scan can still find files. ``settled`` is true if no work remains.
     """
 
     done: int

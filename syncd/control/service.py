@@ -242,10 +242,10 @@ class ControlService(Protocol):
         """
 
     async def retry(self, targets: Sequence[Target] | None, state: State | None = None) -> int:
-        """Queue failed, skipped and waiting jobs again, or only those in ``state``; return their number.
+        """Queue failed, skipped and waiting jobs again; return their number.
 
-        A target that is a folder stands for all files below it. None means all failed jobs, or all in ``state``. Raises
-        :class:`NotFoundError`.
+        ``state`` restricts them to the jobs in this state. A target that is a folder stands for all files below it.
+        None means all failed jobs, or all in ``state``. Raises :class:`NotFoundError`.
         """
 
     async def cancel(self, targets: Sequence[Target] | None) -> int:

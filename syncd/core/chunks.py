@@ -21,9 +21,10 @@ def span(index: int, size: int, chunk_size: int) -> tuple[int, int]:
 
 
 def read_size(chunk_size: int) -> int:
-    """Return the size of the equal blocks in which chunks are read, at most :data:`READ_BYTES`.
+    """Return the size of the equal blocks in which chunks are read.
 
-    A chunk that cannot be divided evenly is one block: its blocks would not begin where those of the file begin.
+    It is at most :data:`READ_BYTES`. A chunk that cannot be divided evenly is one block: its blocks would not begin
+    where those of the file begin.
     """
     parts = count(chunk_size, READ_BYTES)
     return chunk_size if chunk_size % parts else chunk_size // parts

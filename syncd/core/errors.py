@@ -114,7 +114,10 @@ class FileGone(Failure):
 
 
 class FileUnreadable(Failure):
-    """The file exists but cannot be read: no permission, or a disk error. A user must act."""
+    """The file exists but cannot be read: no permission, or a disk error.
+
+    A user must act.
+    """
 
 
 class FileLocked(Failure):

@@ -1,4 +1,4 @@
-"""Decides which small files of a backlog are looked up on the server before they are sent.
+"""Decides which small files of a backlog to look up before they are sent.
 
 A small file is sent in a single request, without a look-up. A server may have the files of a backlog already: the job
 store is new after the loss of a machine, or another machine uploaded the same pictures. A look-up that finds nothing

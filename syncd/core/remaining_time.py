@@ -1,7 +1,7 @@
-"""Estimates how long the pending uploads take, from the smoothed rate of the work done.
+"""Estimates how long the pending uploads take.
 
-A job counts as its bytes plus :data:`JOB_BYTES`, because a file takes time however small it is.
-:mod:`syncd.daemon.sync_progress` counts the work.
+It uses the smoothed rate of the work done. A job counts as its bytes plus :data:`JOB_BYTES`, because a file takes time
+however small it is. :mod:`syncd.daemon.sync_progress` counts the work.
 """
 
 import math
@@ -27,7 +27,10 @@ class RemainingTime:
         self._done = self._rate = 0.0
 
     def skip(self, now: float) -> None:
-        """Leave the time since the last observation out of the rate, because nothing could be done."""
+        """Leave the time since the last observation out of the rate.
+
+        No work could be done in this time.
+        """
         self._started += now - self._observed
         self._observed = self._progressed = now
 

@@ -237,7 +237,10 @@ class DaemonControlService(api.ControlService):
         return [record for target in targets for record in await target_jobs.find(self._daemon.runtime, target)]
 
     async def retry(self, targets: Sequence[Target] | None, state: State | None = None) -> int:
-        """Queue jobs again: those of files, folders and ids, or all failed jobs for None; only those in ``state``."""
+        """Queue jobs of files, folders and ids again, or all failed jobs for None.
+
+        ``state`` restricts them to the jobs in this state. If ``targets`` is None, it selects all jobs in this state.
+        """
         store = self._daemon.runtime.store
         if targets is None:
             ids = None if state is None else await store.ids_in_states([state])

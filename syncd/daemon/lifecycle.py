@@ -45,7 +45,10 @@ class Lifecycle(Protocol):
 
     @property
     def paused_until(self) -> datetime | None:
-        """When uploading resumes without a command; None if it is not paused, or until the user resumes it."""
+        """The time when uploading resumes without a command.
+
+        None if uploading is not paused, or if only the user ends the pause.
+        """
 
     async def pause(self, *, now: bool, until: datetime | None = None) -> None:
         """Pause uploading, also after a restart, at the longest until ``until``.

@@ -1,4 +1,7 @@
-"""Connects the notifications to the daemon: its status, its job store and the results of its uploads."""
+"""Connects the notifications to the daemon.
+
+They read its status, its job store and the results of its uploads.
+"""
 
 import socket
 import time

@@ -49,7 +49,10 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """The result of a pass. Uploads are counted: a file counts once for each of its remotes."""
+    """The result of a pass.
+
+    Counts uploads: a file counts once for each of its remotes.
+    """
 
     uploaded: int
     duplicate: int

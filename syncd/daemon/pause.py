@@ -22,9 +22,9 @@ _WITHOUT_END = "yes"
 
 
 class Pause:
-    """The pause of the uploads. ``until`` is its end; None if there is no pause, or if only the user ends it.
+    """The pause of the uploads.
 
-    ``now`` returns the current time.
+    ``until`` is its end; None if there is no pause, or if only the user ends it. ``now`` returns the current time.
     """
 
     def __init__(
@@ -38,12 +38,18 @@ class Pause:
         self._lock = asyncio.Lock()
 
     async def restore(self) -> None:
-        """Continue the pause of an earlier run: read its end. :meth:`run` ends it if that has passed."""
+        """Read the end of a pause from an earlier run, to continue it.
+
+        :meth:`run` ends the pause if that time has passed.
+        """
         with suppress(ValueError):  # no end
             self.until = datetime.fromisoformat(await self._runtime.store.get_setting(PAUSED_SETTING) or "")
 
     async def begin(self, *, now: bool, until: datetime | None) -> None:
-        """Pause uploading and the removal of uploaded files; ``now`` interrupts the requests in flight."""
+        """Pause uploading and the removal of uploaded files.
+
+        ``now`` interrupts the requests in flight.
+        """
         async with self._lock:
             value = _WITHOUT_END if until is None else until.astimezone(UTC).isoformat()
             await self._runtime.store.set_setting(PAUSED_SETTING, value)
@@ -68,7 +74,7 @@ class Pause:
                         await self._changed.wait()
             else:
                 async with self._lock:
-                    if self._has_passed():  # the user may have changed the end meanwhile
+                    if self._has_passed():  # the user may have changed the end during the wait
                         await self._resume()
             self._changed.clear()
 

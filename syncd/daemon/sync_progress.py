@@ -1,7 +1,9 @@
-"""Counts the uploads from the first queued file until nothing is left to do: one sync.
+"""Counts the uploads of one sync.
 
-Logs a summary from time to time, and ``sync.settled`` at the end of each sync.
-:mod:`~syncd.daemon.control_service` shows the counts, and :mod:`syncd.core.remaining_time` estimates the end.
+A sync begins with the first queued file and ends when no work remains.
+
+Logs a summary from time to time, and ``sync.settled`` at the end of each sync. :mod:`~syncd.daemon.control_service`
+shows the counts, and :mod:`syncd.core.remaining_time` estimates the end.
 """
 
 import asyncio
@@ -141,7 +143,10 @@ class SyncTracker:
         }
 
     def eta(self, counts: Counts, pending_bytes: int) -> float | None:
-        """Return the seconds until no job is pending; None while nothing moves or a scan still finds files."""
+        """Return the seconds until no job is pending.
+
+        Returns None while nothing moves or a scan can still find files.
+        """
         if counts.pending and (self.busy or self._runtime.scheduler.paused):
             return None
         self._observe()

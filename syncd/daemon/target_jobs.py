@@ -1,6 +1,6 @@
-"""Finds the jobs of the targets in a request of the control API: ids, files and folders.
+"""Finds the jobs of the targets in a request of the control API.
 
-:mod:`syncd.daemon.control_service` uses it for the commands on jobs.
+A target is an id, a file or a folder. :mod:`syncd.daemon.control_service` uses it for the commands on jobs.
 """
 
 import asyncio
@@ -20,7 +20,10 @@ from syncd.watch.folder import NOT_QUIET
 
 
 async def find(runtime: Runtime, target: Target) -> list[JobRecord]:
-    """Return the job with an id, or the jobs of a file. Raises :class:`NotFoundError` if there are none."""
+    """Return the job with an id, or the jobs of a file.
+
+    Raises :class:`NotFoundError` if there are none.
+    """
     if isinstance(target, int):
         record = await runtime.store.job(target)
         if record is None:
@@ -34,7 +37,10 @@ async def find(runtime: Runtime, target: Target) -> list[JobRecord]:
 
 
 class InStates:
-    """The ids of those jobs of targets that are in ``states``: ``named`` by id or file, or ``below`` a folder."""
+    """The ids of the jobs of targets that are in one of ``states``.
+
+    ``named`` has the ids of the jobs that an id or a file names, ``below`` those of the jobs below a folder.
+    """
 
     def __init__(self, states: Sequence[State]) -> None:
         self.named: list[int] = []
@@ -42,9 +48,10 @@ class InStates:
         self._states = states
 
     async def add(self, runtime: Runtime, target: Target) -> None:
-        """Add the jobs of a target; a folder stands for all files below it, even if it no longer exists.
+        """Add the jobs of a target.
 
-        Raises :class:`NotFoundError` if the target is unknown.
+        A folder stands for all files below it, even if it no longer exists. Raises :class:`NotFoundError` if the target
+        is unknown.
         """
         try:
             self.named += [record.id for record in await find(runtime, target) if record.state in self._states]

@@ -39,7 +39,10 @@ class UnreadableFiles:
 
     @property
     def count(self) -> int:
-        """The number of files that cannot be read; a file counts once, however many remotes it goes to."""
+        """The number of files that cannot be read.
+
+        A file counts once, however many remotes it goes to.
+        """
         remotes = self._runtime.remote_ids
         return len({(job.folder, job.path) for job in self._jobs.values() if job.remote in remotes})
 
@@ -98,7 +101,10 @@ def _now() -> float:
 
 
 def _is_readable(job: UnreadableJob, *, follow_symlinks: bool) -> bool:
-    """Return whether a byte of the file can be read; False if the file is gone, which the watch reports."""
+    """Return whether a byte of the file can be read.
+
+    Returns False if the file is gone; the watch reports that.
+    """
     try:
         descriptor = open_regular(job.folder, job.path, follow_symlinks=follow_symlinks)
     except Failure:

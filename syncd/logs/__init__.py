@@ -118,7 +118,10 @@ def close() -> None:
 
 
 def debug_enabled() -> bool:
-    """Return whether events of the level debug are logged: if not, their fields need not be computed."""
+    """Return whether events of the level debug are logged.
+
+    If not, callers need not compute the fields of such events.
+    """
     return "debug" not in vars(_Logger)
 
 

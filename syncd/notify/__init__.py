@@ -1,5 +1,6 @@
-"""Tells a person what needs attention: notifications, and requests to a dead man's switch.
+"""Notifies a person of what needs attention.
 
-:mod:`~syncd.notify.conditions` finds what needs attention, :mod:`~syncd.notify.tracker` decides when to tell a person,
-:mod:`~syncd.notify.outbox` delivers the messages, and :mod:`~syncd.notify.notifier` connects them in the daemon.
+It sends notifications, and requests to a dead man's switch. :mod:`~syncd.notify.conditions` finds what needs attention,
+:mod:`~syncd.notify.tracker` decides when to tell a person, :mod:`~syncd.notify.outbox` delivers the messages, and
+:mod:`~syncd.notify.notifier` connects them in the daemon.
 """

@@ -1,7 +1,8 @@
-"""Delivers one message with Apprise: the program that :mod:`syncd.notify.targets` runs.
+"""Delivers one message with Apprise.
 
-It reads a JSON object with ``url``, ``title``, ``body`` and ``type``, and writes one with ``error``: null, or the
-reason. Apprise's own log can quote each part of the URL, so all of them are removed from the reason.
+:mod:`syncd.notify.targets` runs this program. It reads a JSON object with ``url``, ``title``, ``body`` and ``type``,
+and writes one with ``error``: null, or the reason. Apprise's own log can quote each part of the URL, so all of them are
+removed from the reason.
 """
 
 import json
@@ -17,7 +18,10 @@ _NOT_UNDERSTOOD = "Apprise does not understand this URL: see the list of service
 
 
 def deliver(url: str, title: str, body: str, kind: str) -> str | None:
-    """Deliver a message; return None, or the reason for the failure without a part of the URL."""
+    """Deliver a message; return None or the reason for the failure.
+
+    The reason contains no part of the URL.
+    """
     problems = _Problems()
     logging.getLogger("apprise").addHandler(problems)
     # The memory mode writes no file: a service may keep a session otherwise.

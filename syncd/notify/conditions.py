@@ -1,4 +1,4 @@
-"""Finds the conditions that a person is told about, in a status document.
+"""Finds the conditions to report to a person, in a status document.
 
 :mod:`syncd.control.problems` finds the problems of the moment. This module leaves out what a user has chosen, adds the
 absence of uploads, and says how long each condition must last.
@@ -18,9 +18,9 @@ _CHOSEN = "state"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Condition:
-    """A condition that lasts until its ``key`` is no longer found. ``text`` is safe to print.
+    """A condition that lasts until its ``key`` is no longer found.
 
-    ``hold`` is the number of seconds that it must last before a person is told.
+    ``text`` is safe to print. ``hold`` is the number of seconds that it must last before a person is told.
     """
 
     key: str

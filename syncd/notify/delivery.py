@@ -1,4 +1,4 @@
-"""Defines what a target of notifications does, and runs the child processes that deliver messages.
+"""Defines the targets of notifications and runs their child processes.
 
 The targets are in :mod:`~syncd.notify.targets`. Each delivers in a child process: one that does not end in time is
 killed, and what it loads or leaks never reaches the daemon.
@@ -16,7 +16,10 @@ TIMEOUT_SECONDS = 60.0
 
 
 class DeliveryError(Exception):
-    """A delivery failed; a later one can succeed. The text is one line without a secret."""
+    """A delivery failed; a later one can succeed.
+
+    The text is one line without a secret.
+    """
 
 
 class Target(Protocol):
@@ -27,15 +30,19 @@ class Target(Protocol):
         """The name for logs, without a secret."""
 
     async def send(self, message: Message) -> None:
-        """Deliver a message; raise :class:`DeliveryError`. A cancelled call leaves no process behind."""
+        """Deliver a message.
+
+        Raises :class:`DeliveryError`. A cancelled call leaves no process behind.
+        """
 
 
 async def run_child(
     arguments: Sequence[str], stdin: bytes, *, environment: Mapping[str, str] | None = None, read_output: bool = False
 ) -> tuple[int, bytes]:
-    """Run a program with this input; return its exit code and its output, which is empty unless ``read_output``.
+    """Run a program with this input; return its exit code and its output.
 
-    Raises :class:`DeliveryError` if it cannot start, or after :data:`TIMEOUT_SECONDS`, when it is killed.
+    The output is empty unless ``read_output``. Raises :class:`DeliveryError` if it cannot start, or after
+    :data:`TIMEOUT_SECONDS`, when it is killed.
     """
     try:
         process = await asyncio.create_subprocess_exec(

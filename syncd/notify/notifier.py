@@ -1,7 +1,8 @@
-"""Polls the state of the daemon and sends the notifications: the task that connects the parts of this package.
+"""Polls the state of the daemon and sends the notifications.
 
-Nothing of it waits for a delivery: each target has an :class:`~syncd.notify.outbox.Outbox` with a task of its own. What
-a person has been told is saved once it has arrived at a target, so that a restart repeats no message and loses none.
+Its task connects the parts of this package. It waits for no delivery: each target has an
+:class:`~syncd.notify.outbox.Outbox` with a separate task. It saves what it has reported once the message has arrived at
+a target, so that a restart repeats no message and loses none.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ POLL_SECONDS = 5.0
 
 @dataclass(kw_only=True, slots=True)
 class NotifyState:
-    """What a person has been told.
+    """The conditions and the summary that were reported to a person.
 
     ``reported`` has the texts of the conditions that a person knows of, by key. ``summary_date`` is the date of the
     last summary in ISO format, for summaries at the minute of the day ``summary_minute``.
@@ -50,7 +51,10 @@ class NotifyState:
 
 
 def parse_state(text: str | None) -> NotifyState:
-    """Return the state in a text of :meth:`NotifyState.to_json`; an empty one for None or another text."""
+    """Return the state in a text of :meth:`NotifyState.to_json`.
+
+    Returns an empty state for None or another text.
+    """
     try:
         reported, date, minute = json.loads(text or "null")
         reported = {str(key): str(value) for key, value in reported.items()}
@@ -64,7 +68,7 @@ def parse_state(text: str | None) -> NotifyState:
 
 
 class Source(Protocol):
-    """What the notifier needs of the daemon."""
+    """The methods of the daemon that the notifier uses."""
 
     results: Results
 
@@ -79,7 +83,10 @@ class Source(Protocol):
 
 
 class Notifier:
-    """Notifies according to ``settings``, which :meth:`configure` replaces. ``host`` names the daemon in messages."""
+    """Notifies according to ``settings``.
+
+    :meth:`configure` replaces the settings. ``host`` names the daemon in messages.
+    """
 
     def __init__(self, settings: Notify, source: Source, *, host: str) -> None:
         self._settings = settings

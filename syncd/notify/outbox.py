@@ -1,7 +1,7 @@
 """Delivers the messages of one target in order, and tries again after a failure.
 
-Each target has an outbox of its own, so that one that fails or hangs delays no other. A message is tried until it is
-delivered: what it reports can include the loss of the network.
+Each target has a separate outbox, so that a target that fails or hangs delays no other. The outbox tries a message
+until it is delivered: the message can report a problem, such as a lost network, that also prevents the delivery.
 """
 
 import asyncio
@@ -24,7 +24,10 @@ RETRY = Policy(initial=20.0, maximum=3600.0)
 
 
 class Outbox:
-    """The messages that wait for ``target``. ``delivered`` is called with each message that has arrived."""
+    """The messages that wait for ``target``.
+
+    The outbox calls ``delivered`` with each message that has arrived.
+    """
 
     def __init__(self, target: Target, *, delivered: Callable[[Message], None]) -> None:
         self._target = target

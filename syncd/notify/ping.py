@@ -1,7 +1,7 @@
-"""Sends requests to a dead man's switch, which raises the alarm when they stay away.
+"""Sends requests to a dead man's switch.
 
-The protocol is that of healthchecks.io: a GET of the address means that all is well, and one of its path with `/fail`
-added reports a problem.
+The switch raises an alarm when the requests stop. The protocol is that of healthchecks.io: a GET of the address means
+that all is well, and one of its path with `/fail` added reports a problem.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ async def _get(url: URL) -> int:
 
 
 class Pinger:
-    """Sends the state of the daemon every ``every`` seconds, and at once when it changes.
+    """Sends the state of the daemon every ``every`` seconds, and each change at once.
 
     Without a new :meth:`update`, no request follows: the alarm is raised if the daemon no longer learns its own state.
     """

@@ -1,6 +1,6 @@
-"""Counts the results of uploads for the daily summary, says when it is due, and writes it.
+"""Counts the results of uploads for the daily summary.
 
-Pure: the caller passes each change of a job, and the local time.
+It also writes the summary, and says when it is due. Pure: the caller passes each change of a job, and the local time.
 """
 
 from dataclasses import dataclass
@@ -46,16 +46,19 @@ class Results:
 
 
 def summary_date(minute: int, now: datetime) -> str:
-    """Return the date of the latest summary that was due at the local time ``now``, in ISO format.
+    """Return the date of the latest summary that was due at the time ``now``.
 
-    ``minute`` is the time of day at which summaries are due.
+    ``now`` is local time. The date is in ISO format. ``minute`` is the time of day at which summaries are due.
     """
     due_today = now.hour * 60 + now.minute >= minute
     return (now.date() if due_today else now.date() - timedelta(days=1)).isoformat()
 
 
 def summary_message(document: Status, results: Results, host: str, *, since: datetime) -> Message:
-    """Return the summary: the results since the local time ``since``, and the present state."""
+    """Return the summary: the results and the present state.
+
+    The results are those since the local time ``since``.
+    """
     found = problems(document)
     left = sum(document["jobs"].get(state, 0) for state in ("queued", "uploading", "waiting"))
     lines = [

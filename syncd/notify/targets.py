@@ -1,4 +1,6 @@
-"""Delivers messages to the targets of a configuration: URLs of Apprise, and a program of the user.
+"""Delivers messages to the targets of a configuration.
+
+A target is a URL of Apprise, or a program of the user.
 
 An Apprise URL contains tokens. It goes to the child process over its standard input, because every user can read the
 arguments of a process. :mod:`syncd.notify.apprise_process` runs in the child. The user's program is run without a

@@ -1,4 +1,6 @@
-"""Decides when a person is told about conditions: once for each, and many at once in one report.
+"""Decides when to report conditions to a person.
+
+It reports each condition once, and many at once in one report.
 
 The rules are pure; the caller passes the time in seconds of a monotonic clock. A condition is due when it has lasted as
 long as its ``hold``. A report follows :data:`GATHER_SECONDS` after the first one is due, so that those of the same
@@ -19,7 +21,10 @@ RESTORED_GRACE_SECONDS = 360.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """What a person is told: the conditions that are new, and those that continue; the texts of those that ended."""
+    """The conditions to report to a person.
+
+    These are the conditions that are new, those that continue, and the texts of those that ended.
+    """
 
     started: tuple[Condition, ...]
     ended: tuple[str, ...]
@@ -27,7 +32,10 @@ class Report:
 
 
 class Tracker:
-    """Follows the conditions. ``reported`` are those that an earlier run has reported: their texts by key."""
+    """Follows the conditions.
+
+    ``reported`` has the texts of the conditions that an earlier run has reported, by key.
+    """
 
     def __init__(self, reported: Mapping[str, str], *, now: float) -> None:
         self.reported = dict(reported)
@@ -44,7 +52,7 @@ class Tracker:
         self._ended_at = {key: self._ended_at.get(key, now) for key in self.reported if key not in present}
 
     def report(self, now: float, *, min_interval: float) -> Report | None:
-        """Return what a person is told now; None if nothing is due, or not yet."""
+        """Return the report to send now; None if nothing is due, or not yet."""
         starts = self._due_times(key for key in self._present if key not in self.reported)
         due = {key: at for key, at in (*starts, *self._ended_at.items()) if at <= now}
         waits = self._last_report is not None and now - self._last_report < min_interval

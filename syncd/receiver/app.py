@@ -67,7 +67,10 @@ def make_app(settings: Settings, *, host: str = "127.0.0.1", clock: Callable[[],
 
 
 def _names(settings: Settings) -> NamedLinks | None:
-    """Return the named links, also if an earlier process created some: they are removed with their contents."""
+    """Return the named links; None if there are none and the option `names` is off.
+
+    An earlier process can have created links. The receiver removes them with their contents, also without the option.
+    """
     folder = os.path.join(settings.folder, "names")
     return NamedLinks(folder, fsync=settings.fsync) if settings.names or os.path.isdir(folder) else None
 

@@ -1,6 +1,7 @@
-"""Checks whether a receiver with given settings would work, for ``syncd serve --check``.
+"""Checks whether a receiver with given settings would work.
 
-Each check returns one :class:`Result`. The checks of the folder create and remove files in it.
+``syncd serve --check`` uses it. Each check returns one :class:`Result`. The checks of the folder create and remove
+files in it.
 """
 
 import os

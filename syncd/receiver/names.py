@@ -1,8 +1,9 @@
-"""Keeps a hard link with a readable name for each stored file, so that a person can browse what has arrived.
+"""Keeps a hard link with a readable name for each stored file.
 
-The links are in one folder, ``names``. The name of a link depends only on the name that the client gave and on the
-digest, so no record of the links is needed: after a power cut, the same name is linked again. A link is removed with
-its content. It is removed only if it still is the same file, so a file that a person put there stays.
+A person can browse what has arrived. The links are in one folder, ``names``. The name of a link depends only on the
+name that the client gave and on the digest, so no record of the links is needed: after a power cut, the same name is
+linked again. A link is removed with its content. It is removed only if it still is the same file, so a file that a
+person put there stays.
 
 The content counts more than its name: if a link cannot be created, the upload succeeds and the log has a warning.
 """
@@ -63,7 +64,10 @@ class NamedLinks:
             sync_path(self._folder)
 
     def remove(self, path: str, *, name: str | None, digest: str) -> None:
-        """Remove all links to the file `path`. `name` is the name in its plan, if that can be read."""
+        """Remove all links to the file `path`.
+
+        `name` is the name in its plan, if the plan can be read.
+        """
         try:
             for candidate in _candidates(name, digest) if name else ():
                 self._unlink(candidate, path)
@@ -94,7 +98,10 @@ def has_link(path: str) -> bool:
 
 
 def safe_name(name: str) -> str:
-    """Return a file name for `name` that is safe on every system: without folders and control characters."""
+    """Return a file name for `name` that is safe on every system.
+
+    It has no folders and no control characters.
+    """
     name = unicodedata.normalize("NFC", name.replace("\\", "/").rstrip("/").rpartition("/")[2])
     name = "".join("_" if _is_unsafe(character) else character for character in name).rstrip(". ")
     if not name or name.startswith(".") or name.partition(".")[0].rstrip().lower() in _DEVICES:
@@ -114,7 +121,10 @@ def _shorten(name: str) -> str:
 
 
 def _candidates(name: str, digest: str) -> Iterator[str]:
-    """Return the names for a link, best first: without a suffix, with a part of the digest, with the digest."""
+    """Return the names for a link, best first.
+
+    They are the name without a suffix, with a part of the digest, and with the digest.
+    """
     name = safe_name(name)
     stem, extension = os.path.splitext(name)
     yield name

@@ -68,9 +68,10 @@ async def serve(
 
 
 def load_tls(certificate: str, key: str) -> ssl.SSLContext:
-    """Return the TLS settings of a server, from its certificate chain and key in PEM format.
+    """Return the TLS settings of a server.
 
-    Raises TlsFilesError if a file cannot be read or the key is not the certificate's.
+    They come from its certificate chain and key in PEM format. Raises TlsFilesError if a file cannot be read or the key
+    is not the certificate's.
     """
     for path in (certificate, key):
         try:

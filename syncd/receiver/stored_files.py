@@ -46,7 +46,10 @@ class StoredFiles:
         self._lock = threading.RLock()  # held during a lookup or a rename, never while a file is read
 
     def recover(self) -> None:
-        """Create the folder if it is missing; with a quota, count the stored files; name those without a name."""
+        """Prepare the folder: create it if it is missing.
+
+        With a quota, counts the stored files. With named links, adds those that are missing.
+        """
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
         if self._limits.quota is not None:
             self._limits.add_existing(sum(map(self._size, os.listdir(self._folder))))
@@ -115,7 +118,10 @@ class StoredFiles:
                 return self._clean_up_added(plan)
 
     def _name(self, plan: Plan) -> None:
-        """Link the stored content of `plan` under the name that the client gave it, if it gave one."""
+        """Link the stored content of `plan` under the name from the client.
+
+        Does nothing if the client gave no name.
+        """
         name = plan.details.get("name")
         if self._names is not None and name:
             with self._lock:

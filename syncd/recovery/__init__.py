@@ -1,1 +1,4 @@
-"""``syncd verify``, ``restore`` and ``backup``: compare or download uploaded files, and copy the job store."""
+"""``syncd verify``, ``restore`` and ``backup``.
+
+They compare or download uploaded files, and copy the job store.
+"""

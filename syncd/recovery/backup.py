@@ -30,7 +30,10 @@ REMOVED = "removed by syncd backup"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backup:
-    """The result of a backup; ``size`` is in bytes, ``secrets`` the number of removed values."""
+    """The result of a backup.
+
+    ``size`` is in bytes, ``secrets`` the number of removed values.
+    """
 
     size: int
     secrets: int
@@ -60,7 +63,10 @@ def back_up(loaded: Loaded, target: str) -> Backup:
 
 
 def _for_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Give a member no owner, so that it belongs to the user who extracts it, and a mode without others."""
+    """Give a member no owner, and a mode without permissions for others.
+
+    So it belongs to the user who extracts it.
+    """
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     member.mode = 0o600

@@ -115,7 +115,10 @@ class Remote(Protocol):
 
     @property
     def block_size(self) -> int:
-        """The number of the file's bytes that are read at a time; a chunk consists of one or more such blocks."""
+        """The number of bytes that are read from the file at a time.
+
+        A chunk consists of one or more such blocks.
+        """
 
     def hasher(self) -> Hasher:
         """Return a new hasher for one file, according to the present settings."""

@@ -21,7 +21,10 @@ _KINDS = [(state, large) for state in (State.QUEUED, State.WAITING) for large in
 
 
 def _claimable(*, newest_first: bool = False, only_new: bool = False) -> Select[Any]:
-    """Return the statement for up to ``most`` due jobs, at most ``most_large`` of them with large files."""
+    """Return the statement for up to ``most`` due jobs.
+
+    At most ``most_large`` of them have large files.
+    """
 
     def due(state: State, *, large: bool) -> Select[int, float]:
         return (

@@ -56,9 +56,9 @@ def claim(
     new_turn: bool = True,
     only_new: bool = False,
 ) -> list[Job]:
-    """Claim up to ``limit`` due jobs for ``owner``, as :func:`~syncd.store.claim_order.due_jobs` selects them.
+    """Claim up to ``limit`` due jobs for ``owner``.
 
-    The lease lasts ``lease`` seconds.
+    :func:`~syncd.store.claim_order.due_jobs` selects them. The lease lasts ``lease`` seconds.
 
     At most ``large`` of the jobs have files of :data:`~syncd.store.records.LARGE_FILE_BYTES` or more; -1 means no
     limit.

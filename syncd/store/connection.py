@@ -73,7 +73,10 @@ def engine(path: str, *, writing: bool) -> Engine:
 
 
 def set_durable(connection: Connection, durable: bool) -> None:
-    """Set whether the next commit waits until it and all earlier commits are on the disk."""
+    """Set whether the next commit waits for the disk.
+
+    If so, it returns when it and all earlier commits are on the disk.
+    """
     connection.connection.cursor().execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
 
 

@@ -144,7 +144,7 @@ class Database:
         return await self._reader.read_together(work, argument)
 
     def read_in_steps(self, work: Callable[[Connection], Iterator[T]]) -> AsyncGenerator[T]:
-        """Yield the results of ``work`` from one read-only transaction, which lasts until the iteration ends."""
+        """Yield the results of ``work`` as :meth:`Reader.read_in_steps` does."""
         if self._queue.closed:
             raise _closed()
         return self._reader.read_in_steps(work)

@@ -27,7 +27,10 @@ _NEWS = (Cause.FOUND, Cause.CHANGED, Cause.RETRIED, Cause.MISSING)
 
 
 class JobLog:
-    """Decides the level of each line; ``each_file`` logs the files of a backlog at info too."""
+    """Decides the level of each line.
+
+    ``each_file`` logs the files of a backlog at info too.
+    """
 
     def __init__(self, *, each_file: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self.each_file = each_file

@@ -44,10 +44,7 @@ T = TypeVar("T")
 def _writes(
     function: Callable[Concatenate[UnitOfWork, P], T], *, durable: bool = True
 ) -> Callable[Concatenate["JobStore", P], Coroutine[Any, Any, T]]:
-    """Return the method of :class:`JobStore` that runs ``function`` in a write transaction.
-
-    ``durable`` is that of :meth:`Database.write`.
-    """
+    """Return the method that passes ``function`` to :meth:`Database.write`."""
 
     @wraps(function)
     async def method(self: "JobStore", /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -201,14 +198,14 @@ class JobStore:
         return [(state, work.changes if number == 0 else []) for number, state in enumerate(states)]
 
     async def next_due(self, remote_id: int) -> float | None:
-        """Return when the next job of a remote is due, possibly in the past; None if no job is pending."""
+        """Return when the next job of a remote is due; None if no job is pending."""
         now = self._clock()
         return await self.database.read(lambda connection: claim_order.next_due(connection, remote_id, now))
 
-    # Upload sessions and contents.
+    # Upload sessions and contents. Acknowledgements that wait are written together.
 
     async def acknowledge(self, remote_id: int, key: str, token: str, index: int) -> None:
-        """Record that the server has chunk ``index`` if the session has this ``token``; waiting calls together."""
+        """Record that the server has chunk ``index``, if the session has this ``token``."""
         chunk = uploads.Acknowledgement(remote_id=remote_id, key=key, token=token, index=index)
         await self.database.write_together(uploads.acknowledge_all, chunk, patient=True)
 
@@ -252,9 +249,10 @@ class JobStore:
     _retry_some_failed = _writes(user_actions.retry_some_failed)
 
     async def retry(self, job_ids: Sequence[int] | None = None, *, backlog: bool = False) -> list[int]:
-        """Queue jobs again that are waiting, failed or skipped: as new files, or as ``backlog``; return their ids.
+        """Queue waiting, failed or skipped jobs again; return their ids.
 
-        Their contents no longer count as cancelled. ``None`` means all failed jobs, as a backlog.
+        ``backlog`` queues them as a backlog, not as new files. Their contents no longer count as cancelled. ``None``
+        means all failed jobs, as a backlog.
         """
         if job_ids is not None:
             return await in_batches(partial(self._retry, backlog=backlog), job_ids, user_actions.BATCH_JOBS)
@@ -264,7 +262,7 @@ class JobStore:
         return queued
 
     async def cancel(self, job_ids: Sequence[int]) -> list[int]:
-        """Cancel unfinished and failed jobs, including those that are uploading; return their ids."""
+        """Cancel unfinished jobs, also uploading ones, and failed jobs; return their ids."""
         return await in_batches(self._cancel, job_ids, user_actions.BATCH_JOBS)
 
     # Files that cannot be read.

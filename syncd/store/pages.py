@@ -79,9 +79,10 @@ def page(connection: Connection, query: JobFilter, clock: Callable[[], float] = 
 
 
 def snapshot(connection: Connection, query: JobFilter) -> Iterator[Page]:
-    """Yield the jobs that ``query`` selects in pages of :data:`SNAPSHOT_PAGE_JOBS`; at least one page.
+    """Yield the jobs that ``query`` selects in pages; at least one page.
 
-    In one read transaction, the pages together show one moment: each job once.
+    A page has up to :data:`SNAPSHOT_PAGE_JOBS` jobs. In one read transaction, the pages together show one moment: each
+    job once.
     """
     left = query.limit
     while True:

@@ -42,7 +42,10 @@ def history(connection: Connection, job_id: int) -> list[HistoryEntry]:
 
 
 def siblings(connection: Connection, found: Sequence[JobRecord], remote_ids: Sequence[int]) -> list[JobRecord]:
-    """Return the other jobs of the same files for these remotes; each file costs one index search."""
+    """Return the other jobs of the same files for these remotes.
+
+    Each file costs one index search.
+    """
     ids = {job.id for job in found}
     of_files = jobs.c.file_id.in_(select(jobs.c.file_id).where(is_any_of(jobs.c.id, list(ids))))
     statement = JOBS.where(of_files, (jobs.c.remote_id + 0).in_(remote_ids))
@@ -59,7 +62,10 @@ def ids_in_states(connection: Connection, states: Sequence[State]) -> list[int]:
 
 
 def ids_below(connection: Connection, folder: str, path: str, states: Sequence[State]) -> list[int]:
-    """Return the ids of the jobs in these states for the files below a directory; ``""`` is ``folder`` itself."""
+    """Return the ids of the jobs in these states for the files below a directory.
+
+    The path ``""`` is ``folder`` itself.
+    """
     in_states = func.likely(jobs.c.state.in_(states))  # likely: read the jobs of these files, not the files of all jobs
     of_files = select(jobs.c.id).join_from(files, jobs).where(files.c.folder == folder, in_states)
     if path:  # the bytes of all paths below it are between these two

@@ -1,4 +1,7 @@
-"""Runs read transactions in threads with their own connections, in parallel to the writer."""
+"""Runs read transactions in parallel to the writer.
+
+They run in threads with their own connections.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
@@ -55,10 +58,10 @@ class Reader:
         return cast("T", await batcher.call(argument))
 
     async def read_in_steps(self, work: Callable[[Connection], Iterator[T]]) -> AsyncGenerator[T]:
-        """Yield the results of ``work`` from one read-only transaction, which lasts until the iteration ends.
+        """Yield the results of ``work`` from one read-only transaction.
 
-        It has a thread and a connection of its own, so that other reads continue. At most
-        :data:`MAX_LONG_READS` run at a time; others wait.
+        The transaction lasts until the iteration ends. It has its own thread and connection, so that other reads
+        continue. At most :data:`MAX_LONG_READS` run at a time; others wait.
         """
         loop = asyncio.get_running_loop()
         async with self._long_reads:

@@ -119,9 +119,9 @@ def _revision(path: str) -> str | None:
 
 
 def copy_store(path: str, target: str) -> None:
-    """Copy the store at ``path`` to the new file ``target`` and check the copy; another process may use the store.
+    """Copy the store at ``path`` to the new file ``target`` and check the copy.
 
-    Raises ``StoreError`` if there is no store, or if it is damaged.
+    Another process may use the store. Raises ``StoreError`` if there is no store, or if it is damaged.
     """
     require_current(path)
     with _translating(path):

@@ -36,7 +36,10 @@ def unreadable_jobs(connection: Connection, remote_ids: Sequence[int]) -> list[U
 
 
 def unreadable_among(connection: Connection, job_ids: Iterable[int]) -> list[UnreadableJob]:
-    """Return the given jobs with their present paths, without those whose state has changed."""
+    """Return the given jobs with their present paths.
+
+    Jobs whose state has changed are not in the result.
+    """
     return [_unreadable_job(row) for row in load_all(connection, jobs.c.id, job_ids) if _is_unreadable(row)]
 
 
@@ -48,7 +51,10 @@ def requeue_readable(work: UnitOfWork, job_ids: Iterable[int]) -> int:
 
 
 def _are_failed(remote_ids: Sequence[int]) -> ColumnElement[bool]:
-    """Return the condition for the failed jobs of remotes, in a form for which SQLite uses an index."""
+    """Return the condition for the failed jobs of remotes.
+
+    It has a form for which SQLite uses an index.
+    """
     partitions = select(job_tallies.c.folder_id, job_tallies.c.remote_id).where(
         job_tallies.c.state == State.FAILED, job_tallies.c.remote_id.in_(remote_ids)
     )

@@ -34,7 +34,10 @@ class JobClaimer:
         self._new_queued = True
 
     def claims_new_at_once(self, running: Iterable[Job]) -> bool:
-        """Return whether new files were queued and none is ``running``, so that they need not wait for a place."""
+        """Return whether to claim new files without waiting for a place.
+
+        True if new files were queued and none is ``running``.
+        """
         return self._new_queued and self.order is not ClaimOrder.OLDEST and all(job.backlog for job in running)
 
     def goes_first(self, job: Job) -> bool:
@@ -42,7 +45,10 @@ class JobClaimer:
         return self.order is not ClaimOrder.OLDEST and not job.backlog
 
     async def claim(self, limit: int, *, large: int, only_new: bool) -> list[Job]:
-        """Claim jobs as :meth:`JobQueue.claim`; if cancelled before the claim ends, return the jobs to the queue."""
+        """Claim jobs as :meth:`JobQueue.claim` does.
+
+        If cancelled before the claim ends, returns the jobs to the queue.
+        """
         self._new_queued = False
         self._new_turn = not self._new_turn
         claiming = self._writes.start(

@@ -1,4 +1,4 @@
-"""Begins the session of a transfer, or finds that the server has the content already.
+"""Begins the session of a transfer, or finds that the server has the content.
 
 A small file needs no request before its only one. But the server may have it, if it is part of a backlog: the job store
 may be new after the loss of a machine. :mod:`syncd.core.look_ups` decides which of these files are looked up.
@@ -31,9 +31,10 @@ class SessionStart:
     on_request: Callable[[], None]
 
     async def begin(self, saved: Session | None, *, look_up: bool) -> Session | Stored:
-        """Resume ``saved``, begin a new session, or return the content that the server has.
+        """Resume ``saved``, or begin a new session.
 
-        ``look_up`` is as for :meth:`~syncd.remotes.base.Remote.begin`.
+        If the server has the content already, returns that. ``look_up`` is as for
+        :meth:`~syncd.remotes.base.Remote.begin`.
         """
         begun = self.endpoint.remote.session_without_request(
             self.content, self.source, saved, failures=self.job.failures, look_up=look_up
@@ -52,7 +53,7 @@ class SessionStart:
         if not look_ups.next_is_due():
             return None
         async with self.endpoint.limiter.slot(first=self.first):
-            if look_ups.only_samples and not only_samples:  # the results of others have arrived meanwhile
+            if look_ups.only_samples and not only_samples:  # results of others arrived during the wait
                 return None
             found = await self._request(saved, look_up=True)
             look_ups.record(found=isinstance(found, Stored))

@@ -266,7 +266,10 @@ class RemoteWorker:
         self.wake()
 
     def probe_now(self) -> None:
-        """Send the next probe now, because a user asked for it; no effect on a server that is up."""
+        """Send the next probe now, at the request of a user.
+
+        Has no effect on a server that is up.
+        """
         self.endpoint.breaker.hasten_probe(self.endpoint.clock())
         self.wake()
 

@@ -90,10 +90,10 @@ class SettleQueue:
         self._put(path, known.after_event(hint, now) if known else Settling(since=now, hint=hint))
 
     async def add_found(self, batch: Iterable[FoundFile], *, backlog: bool) -> int:
-        """Report or queue the files that a scan found; ``backlog`` is as in :class:`FoundFile`.
+        """Report or queue the files that a scan found.
 
-        Return how many of the reported files were new or changed. A file with an old mtime is quiet and reported at
-        once, unless an event for the file is already queued.
+        ``backlog`` is as in :class:`FoundFile`. Return how many of the reported files were new or changed. A file with
+        an old mtime is quiet and reported at once, unless an event for the file is already queued.
         """
         await self._has_capacity.wait()
         now, wall = self._clock(), self._wall()
@@ -229,9 +229,10 @@ class SettleQueue:
         self._in_use.discard(batch.keys() - self._pending.keys())
 
     async def _report(self, ready: Sequence[FoundFile], *, backlog: bool = False) -> int:
-        """Report the new and changed files among ``ready``, as ``backlog`` if so; return how many they are.
+        """Report the new and changed files among ``ready``; return their number.
 
-        The diff only reads: a scan that finds nothing new needs no write to the store.
+        ``backlog`` reports them as a backlog. The diff only reads: a scan that finds nothing new needs no write to the
+        store.
         """
         if not ready:
             return 0

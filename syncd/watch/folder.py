@@ -41,7 +41,9 @@ NOT_QUIET = "still being written, or was a moment ago"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FolderStatus:
-    """The state of a folder. ``detail`` names a problem and its fix, if there is a problem.
+    """The state of a folder.
+
+    ``detail`` names a problem and its fix, if there is a problem.
 
     ``left_out`` counts the files that the patterns leave out; None before the first scan.
     """
@@ -98,7 +100,7 @@ class FolderWatch:
         return self._tree.matches(path)
 
     def is_present(self) -> bool:
-        """Return whether the folder is the one that is watched. Blocks."""
+        """Return whether the folder at the path is the watched folder. Blocks."""
         return self._queue.lookup.root_is_unchanged()
 
     def settling(self, path: str) -> bool:
@@ -116,7 +118,10 @@ class FolderWatch:
 
     @property
     def busy(self) -> bool:
-        """Return whether files are not reported yet, or a scan can find some soon; False while offline."""
+        """Return whether work of the folder remains; False while offline.
+
+        That is so if files are not reported yet, or if a scan can find some soon.
+        """
         return self._offline_reason is None and (len(self._queue) > 0 or self._scan_runner.busy)
 
     def unsettled(self) -> dict[str, str]:

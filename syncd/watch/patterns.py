@@ -56,7 +56,7 @@ _NAMED_GROUP = re.compile(r"\(\?P<\w+>")
 
 @dataclass(kw_only=True, slots=True)
 class LeftOut:
-    """The number of files that the patterns leave out, and how many of them are videos."""
+    """The number of files that the patterns leave out, and of videos among them."""
 
     files: int = 0
     videos: int = 0

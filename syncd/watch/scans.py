@@ -94,7 +94,10 @@ class ScanRunner:
 
     @property
     def busy(self) -> bool:
-        """True while a requested scan runs or has to run, or a scan of a part of the folder runs."""
+        """True while a requested scan runs or has to run, or a partial scan runs.
+
+        A partial scan covers a part of the folder.
+        """
         requested = self.full_scan_requested or bool(self._requested_directories) or self._queue.hints_dropped
         return self.scanning or self._scanning_part or requested
 

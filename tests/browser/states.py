@@ -1,7 +1,7 @@
-"""Take screenshots of the dashboard's first screen in eight states of a real daemon.
+"""Take screenshots of the dashboard's first screen in eight states.
 
-Each is taken at desktop and at phone size, and all of a size are also in one picture. Run
-``python -m tests.browser.states FOLDER`` as root, which mounts the small disk that fills up.
+A real daemon is in each of these states. Each is taken at desktop and at phone size, and all of a size are also in one
+picture. Run ``python -m tests.browser.states FOLDER`` as root, which mounts the small disk that fills up.
 """
 
 import asyncio

@@ -1,4 +1,7 @@
-"""What the page shows: the selection in forced colours, names that could reverse a text, the end of a pause."""
+"""The appearance of the page.
+
+Covers the selection in forced colours, names that could reverse a text, and the end of a pause.
+"""
 
 from datetime import UTC, datetime
 

@@ -79,7 +79,7 @@ async def test_path_too_long_wraps_between_its_parts(daemon, open_page, tmp_path
 
 
 async def test_missing_previews_log_no_console_error(daemon, open_page, make_photo):
-    """A browser reports each failed request of an image, whatever the page does about it."""
+    """A browser reports each failed image request, whatever the page does about it."""
     make_photo(daemon.inbox / "gone.jpg")
     (daemon.inbox / "broken.png").write_bytes(b"no picture")
     (daemon.inbox / "gone.txt").write_text("text")

@@ -1,4 +1,4 @@
-"""The first screen: what needs attention, the action that resolves it, and the folders and remotes."""
+"""The first screen: problems with their actions, the folders and the remotes."""
 
 import os
 import re
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
 
 @pytest_asyncio.fixture(loop_scope="package")
 async def proxy(daemon, receiver):
-    """A proxy between the daemon and the remote ``drive``, whose answers a test chooses."""
+    """A proxy between the daemon and the remote ``drive``; tests choose its answers."""
     proxy = Proxy(receiver.url)
     await proxy.server.start_server()
     daemon.settings["remotes"]["drive"]["url"] = str(proxy.server.make_url("")).rstrip("/")
@@ -39,7 +39,7 @@ async def assert_accessible(page):
 
 
 async def test_server_down_is_explained_and_checked_again(daemon, proxy, open_page, make_photo):
-    """The server asks for ten minutes of patience, so only the button can lead to the next attempt."""
+    """Only the button can start the next attempt: ``Retry-After`` is ten minutes."""
     proxy.mode = "down"
     make_photo(daemon.inbox / "a.jpg")
     daemon.start()

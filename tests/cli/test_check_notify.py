@@ -15,7 +15,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 def server():
-    """A server that receives notifications, in a thread of its own."""
+    """A server that receives notifications, in a separate thread."""
     with _in_thread(notification_server()) as server:
         yield server
 
@@ -36,7 +36,10 @@ def _in_thread(context):
 
 @pytest.fixture
 def check(syncd, config, closed_port):
-    """Run ``check --notify --json`` with these settings; return the findings about notifications by target."""
+    """Run ``check --notify --json`` with these settings.
+
+    Returns the findings about notifications by target.
+    """
 
     def run(notify, *options):
         path = config(f"http://127.0.0.1:{closed_port}", extra=f"notify: {json.dumps(notify)}")

@@ -130,7 +130,10 @@ def test_wait_connects_again_after_lost_stream():
 
 
 class ScriptedClient:
-    """A client with these batches of events, and a status document ``before`` and ``after`` the last one."""
+    """A client with these batches of events and two status documents.
+
+    The document is ``before`` until the last batch, and ``after`` from then on.
+    """
 
     def __init__(self, before, after, batches):
         self._before, self._after, self._batches, self.asked = before, after, batches, 0

@@ -1,4 +1,7 @@
-"""``syncd init`` on a terminal: it asks only what it needs, checks each answer at once, and loses none."""
+"""``syncd init`` on a terminal.
+
+It asks only for missing values, checks each answer at once, and loses no answer.
+"""
 
 import os
 import shlex

@@ -1,4 +1,7 @@
-"""At 40 columns no line is wider, except for one word that cannot be broken, such as a path."""
+"""At 40 columns no line is wider, except for one word such as a path.
+
+Such a word cannot be broken.
+"""
 
 import re
 

@@ -1,4 +1,7 @@
-"""``syncd serve --check``, and TLS: problems name their fix, and nothing stays in the folder."""
+"""``syncd serve --check`` and TLS.
+
+Each problem names its fix, and the check leaves no file in the folder.
+"""
 
 import os
 import socket

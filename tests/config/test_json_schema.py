@@ -1,4 +1,4 @@
-"""The JSON Schema of the configuration accepts valid files, and refuses each structural error."""
+"""The JSON Schema accepts valid configurations, and refuses structural errors."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""The look-ups of a backlog end after misses, go on as samples, and start again after a hit."""
+"""The look-ups of a backlog stop after misses and start again after a hit.
+
+Between the two, they continue as samples.
+"""
 
 from syncd.core.look_ups import MAX_MISSES, SAMPLE_INTERVAL, BacklogLookUps
 

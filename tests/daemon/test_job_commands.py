@@ -1,4 +1,7 @@
-"""Commands on many jobs: by state, by folder, all at once; and the list of all jobs while the daemon uploads."""
+"""Commands on many jobs, and the list of all jobs while the daemon uploads.
+
+The commands select the jobs by state, by folder, or all at once.
+"""
 
 import pytest
 

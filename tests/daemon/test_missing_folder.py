@@ -1,4 +1,7 @@
-"""The folder of queued files disappears: no file counts as gone, and the uploads continue when it is back."""
+"""The folder of queued files disappears and returns.
+
+No file counts as gone, and the uploads continue when the folder is back.
+"""
 
 import pytest
 

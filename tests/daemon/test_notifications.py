@@ -94,7 +94,7 @@ async def test_failing_target_is_retried_until_delivered(notified, server):
 
 
 async def test_secrets_are_in_no_log_status_or_store(notified, server):
-    """Not even if each delivery fails; not in the settings that the dashboard shows either."""
+    """No secret appears, even if each delivery fails, or in the dashboard's settings."""
     stream = io.StringIO()
     server.status = 500
     notified.settings["logging"] = {"level": "debug", "file": "syncd.log"}
@@ -142,7 +142,7 @@ async def test_restart_does_not_repeat_notification(notified, server):
 
 
 async def test_last_upload_of_earlier_run_counts(notified, server):
-    """A daemon that is restarted every day still reports that nothing was uploaded for long."""
+    """A daemon that restarts every day still reports a long time without an upload."""
     await notified.start()
     (notified.inbox / "a.jpg").write_bytes(random_bytes(1000))
     await notified.wait_for_counts(done=1)

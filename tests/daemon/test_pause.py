@@ -1,4 +1,7 @@
-"""A pause with an end: it ends by itself, also after a restart, a suspend, or a change of the clock."""
+"""A pause with an end.
+
+It ends automatically, also after a restart, a suspend, or a change of the clock.
+"""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace

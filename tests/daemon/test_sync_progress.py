@@ -1,4 +1,4 @@
-"""The progress of a sync: its counts, its end, and what shows that it has not ended."""
+"""The progress of a sync: its counts, its end, and signs of more work."""
 
 import pytest
 from structlog.testing import capture_logs

@@ -12,7 +12,10 @@ from tests.support.wait import wait_until
 
 @pytest.fixture
 def closed(monkeypatch):
-    """Return the names of the files that cannot be opened; a mode would not stop root, which runs the tests."""
+    """Return the names of the files that cannot be opened.
+
+    Permissions would not stop root, which runs the tests.
+    """
     names = {"closed.jpg"}
 
     def open_unless_closed(folder, path, **options):

@@ -1,4 +1,4 @@
-"""A machine that is lost or replaced: what is sent again, with and without a backup."""
+"""A lost or replaced machine: which files are sent again, with and without backup."""
 
 import random
 import shutil
@@ -17,7 +17,10 @@ FILES = 20
 
 @pytest.fixture
 def filled(daemon, receiver):
-    """A daemon that has uploaded 20 files and ended; most are small enough for a single request."""
+    """A daemon that has uploaded 20 files and ended.
+
+    Most files are small enough for a single request.
+    """
     rng = random.Random(5)
     for number in range(FILES):
         size = 3 * 1024 * 1024 if number == 7 else rng.randrange(1000, 100_000)
@@ -41,7 +44,10 @@ def test_new_store_sends_no_known_file_again(filled, receiver):
 
 
 def test_backup_on_new_machine_sends_nothing_again(filled, receiver, tmp_path):
-    """The documented way: a backup of a running daemon, a new state folder, other inodes of the files."""
+    """Follow the documentation: a backup of a running daemon, a new state folder.
+
+    The files have other inodes.
+    """
     filled.settings["remotes"]["drive"]["token"] = "a-secret-token"
     filled.start()
     filled.wait_for_counts(done=2 * FILES)

@@ -1,4 +1,6 @@
-"""Plays the goals: ``python -m tests.journeys [GOAL]... [--files N] [--python PROGRAM]``.
+"""Plays the goals of users.
+
+Usage: ``python -m tests.journeys [GOAL]... [--files N] [--python PROGRAM]``.
 
 Prints each step with its time and what was shown, and ends with the problems. ``--python`` names the interpreter of
 another version of syncd to compare with.

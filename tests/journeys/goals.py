@@ -1,4 +1,7 @@
-"""The four goals: pictures of a phone on a server, a person who is told, a large first sync, and a new machine."""
+"""The four goals of users.
+
+They are: pictures of a phone on a server, notifications of a person, a large first sync, and a new machine.
+"""
 
 import json
 import os
@@ -81,7 +84,7 @@ def first_sync(stage: Stage, files: int) -> None:
 
 
 def new_machine(stage: Stage, files: int) -> None:
-    """Move to a new machine, with a backup and without one, and get lost pictures back."""
+    """Move to a new machine, with and without a backup, and restore lost pictures."""
     _, url = stage.serve()
     _set_up(stage, url)
     _drop(stage, files)

@@ -1,4 +1,7 @@
-"""Runs commands as a person would, in a home folder of its own, and prints them with their times and their output."""
+"""Runs commands as a person would, in a separate home folder.
+
+It prints the commands with their times and their output.
+"""
 
 import json
 import os
@@ -46,7 +49,7 @@ class Stage:
             print(f"      {line}", file=self._out, flush=True)
 
     def other_machine(self, name):
-        """Return a stage for another machine beside this one."""
+        """Return a stage for another machine; its folder is next to this one."""
         return Stage(self.home.parent / name, python=self._python, out=self._out)
 
     def say(self, text):
@@ -85,7 +88,10 @@ class Stage:
             print(f"    !!! {problem}", file=self._out, flush=True)
 
     def serve(self, *options):
-        """Start a receiver on another machine: a folder beside the home; return its child process and its address."""
+        """Start a receiver on another machine: its folder is next to the home.
+
+        Returns its child process and its address.
+        """
         child = self._spawn(["serve", "--dir", self.home.parent / "server", "--reserve", "0", "--port", "0", *options])
         return child, child.stdout.readline().split()[0]
 
@@ -115,7 +121,10 @@ class Stage:
         return self.ask("ctl", "status", "--json")
 
     def ask(self, *arguments):
-        """Return the JSON document that a command prints, or None if it fails; print nothing."""
+        """Return the JSON document that a command prints, or None if it fails.
+
+        Prints nothing.
+        """
         ended = subprocess.run(
             self._command(arguments),
             check=False,

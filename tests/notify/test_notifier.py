@@ -184,7 +184,7 @@ async def test_notifier_configure_adds_and_removes_targets(source, targets):
 
 
 async def test_notifier_without_target_keeps_conditions_for_later(source, targets, server):
-    """A target that is added while only the ping is configured learns what needs attention."""
+    """A target that is added while only the ping is configured gets the conditions."""
     source.document = status(**FAILED)
     only = targets.pop()
     pinging = quick(ping={"url": server.url})

@@ -1,4 +1,4 @@
-"""A person is told once about each condition, and about many at once."""
+"""The tracker reports each condition once, and many conditions at once."""
 
 import pytest
 

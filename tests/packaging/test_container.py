@@ -1,4 +1,7 @@
-"""The container image's directives, and its promise: a daemon with any user id and a read-only root."""
+"""The container image's directives and its promise.
+
+A daemon runs with any user id and a read-only root.
+"""
 
 import json
 import os
@@ -78,7 +81,10 @@ def test_health_check_fails_for_critical_states_only(tmp_path: Path, code: int, 
 
 @pytest.fixture
 def sandbox(tmp_path: Path):
-    """Return a command line that runs a program as in the container: any user, group 0, a read-only root."""
+    """Return a command line that runs a program as in the container.
+
+    The program has any user id, group 0, and a read-only root.
+    """
     if not shutil.which("bwrap") or os.geteuid() != 0:
         pytest.skip("needs bubblewrap and root")
     (tmp_path / "etc").mkdir()

@@ -1,4 +1,7 @@
-"""The package's metadata is complete, its locks name no host, and the README begins with the installation."""
+"""The package's metadata is complete, and its locks name no host.
+
+The README begins with the installation.
+"""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""The alert rules for Prometheus use existing metrics, and work as their own tests say."""
+"""The alert rules for Prometheus use existing metrics and pass their own tests."""
 
 import re
 import shutil

@@ -1,4 +1,7 @@
-"""The documented proxies in front of a receiver: the real nginx and Caddy, with the files of ``packaging/proxy``."""
+"""The documented proxies in front of a receiver: the real nginx and Caddy.
+
+They use the files of ``packaging/proxy``.
+"""
 
 import asyncio
 import hashlib

@@ -1,4 +1,7 @@
-"""The man pages name every command, option and key; the shells accept the completions; the schema has texts."""
+"""The man pages, the shell completions and the JSON Schema.
+
+The man pages name every command, option and key. The shells accept the completions. The schema has descriptions.
+"""
 
 import importlib.util
 import json

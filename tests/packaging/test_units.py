@@ -51,7 +51,7 @@ def test_receiver_unit_has_sandbox_of_daemon():
 @pytest.mark.e2e
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 def test_receiver_unit_starts_valid_command(tmp_path):
-    """The command of the unit, with its options, is one that ``syncd serve --check`` accepts."""
+    """``syncd serve --check`` accepts the command of the unit with its options."""
     unit = tmp_path / RECEIVER
     unit.write_text((UNITS / RECEIVER).read_text().replace("/usr/bin/syncd", shutil.which("true") or ""))
     done = subprocess.run(

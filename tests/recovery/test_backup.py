@@ -1,4 +1,7 @@
-"""``syncd backup``: what the file contains, who can read it, and ``syncd restore`` without a job store."""
+"""``syncd backup``: its file, and who can read it.
+
+Also tests ``syncd restore`` without a job store.
+"""
 
 import os
 import sqlite3
@@ -43,7 +46,10 @@ def test_backup_is_complete_and_for_owner_only(filled):
 
 
 def test_backup_contains_rows_of_the_log(filled):
-    """Rows that a running daemon has committed are in the write-ahead log, not yet in the main file."""
+    """Committed rows of a running daemon are in the write-ahead log.
+
+    They are not yet in the main file.
+    """
     store = filled.folder / "state" / "syncd.db"
     with closing(sqlite3.connect(store, isolation_level=None)) as writer:
         writer.execute("PRAGMA journal_mode = WAL")

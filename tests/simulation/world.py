@@ -151,7 +151,10 @@ class World:
 
     @property
     def most_jobs(self) -> int:
-        """The most jobs of one server that run at once, including those with files read ahead, and new files."""
+        """The most jobs of one server that run at once.
+
+        Includes new files, and those with files read ahead.
+        """
         return (self.concurrency or MOST) + READ_AHEAD + NEW_AHEAD
 
     @property

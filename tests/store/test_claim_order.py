@@ -1,4 +1,4 @@
-"""The order in which jobs are claimed: by the configured order, new files before the backlog."""
+"""Claims follow the configured order, with new files before the backlog."""
 
 import pytest
 
@@ -13,7 +13,10 @@ async def _paths(store, remote, limit, **values):
 
 @pytest.fixture
 async def queue(store, remote, clock):
-    """Queue three files of a backlog between six new files, each a second later than the last."""
+    """Queue three files of a backlog between six new files.
+
+    Each file is a second later than the file before.
+    """
     for number in range(1, 10):
         await observe(store, remote, seen(f"{number}", backlog=number in (1, 2, 5)))
         clock.now += 1
@@ -40,7 +43,7 @@ async def test_claim_fair_fills_all_places(store, remote, queue):
 
 
 async def test_claim_fair_ends_each_job(store, remote, clock):
-    """While new files keep arriving, the backlog and the older new files are claimed too."""
+    """While new files keep arriving, claims also get the backlog and older new files."""
     await observe(store, remote, *(seen(f"backlog {number}", backlog=True) for number in range(4)))
     claimed = []
     for number in range(20):
@@ -72,7 +75,10 @@ async def test_claim_fair_limits_large_files(store, remote, clock):
 
 
 async def test_changed_file_is_new(store, remote, clock):
-    """A file of the backlog that an event reports again no longer waits with the backlog, and vice versa."""
+    """A file of the backlog becomes a new file when an event reports it.
+
+    A new file moves to the backlog when a scan reports it as backlog.
+    """
     await observe(store, remote, seen("a", 1, backlog=True), seen("b", 2))
     await observe(store, remote, seen("a", 1, size=7), seen("b", 2, size=7, backlog=True))
     assert await _paths(store, remote, 9, only_new=True) == ["a"]

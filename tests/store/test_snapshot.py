@@ -1,4 +1,7 @@
-"""A snapshot shows one moment: each job once, in its state at that moment, while other calls change the jobs."""
+"""A snapshot shows one moment while other calls change the jobs.
+
+It has each job once, in its state at that moment.
+"""
 
 import asyncio
 import threading

@@ -8,7 +8,10 @@ import pytest
 
 
 def self_signed(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate for 127.0.0.1 and localhost, and its key; return both paths. Skips without openssl."""
+    """Write a certificate for 127.0.0.1 and localhost, and its key.
+
+    Returns both paths. Skips the test without openssl.
+    """
     if shutil.which("openssl") is None:
         pytest.skip("makes a certificate with openssl")
     certificate, key = folder / "cert.pem", folder / "key.pem"

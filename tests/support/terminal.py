@@ -16,7 +16,10 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class TerminalCommand:
-    """A command on a terminal with ``columns``. The context ends the command if it still runs."""
+    """A command on a terminal with ``columns``.
+
+    The context ends the command if it still runs.
+    """
 
     def __init__(self, *arguments, columns=80, **environment):
         self._ours, theirs = pty.openpty()
@@ -58,7 +61,10 @@ class TerminalCommand:
         self.send(answer + "\n")
 
     def press_until(self, key, text):
-        """Press ``key`` until ``text`` appears: readline misses a Ctrl-C that arrives before it waits for input."""
+        """Press ``key`` until ``text`` appears.
+
+        Readline misses a Ctrl-C that arrives before it waits for input.
+        """
         while text not in self.text[self._seen :]:
             self.send(key)
             while self._read(2.0) and text not in self.text[self._seen :]:

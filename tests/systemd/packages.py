@@ -94,7 +94,10 @@ def build(source: Path) -> Path:
 
 
 def build_next(dist: Path) -> Path:
-    """Build the Debian package of the wheel in this checkout's ``dist`` for the next Debian; return its folder."""
+    """Build the Debian package for the next Debian; return its folder.
+
+    The package contains the wheel in this checkout's ``dist``.
+    """
     folder = BUILD / f"{NEXT_SUITE}-dist"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

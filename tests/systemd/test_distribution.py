@@ -1,4 +1,7 @@
-"""The wheel and the sdist satisfy the tools that check distributions, and the SBOM lists the locked libraries."""
+"""The wheel and the sdist satisfy the tools that check distributions.
+
+The SBOM lists the locked libraries.
+"""
 
 import json
 import os

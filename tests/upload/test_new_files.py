@@ -12,7 +12,10 @@ BACKLOG = 3 * CLAIM_AHEAD
 
 
 async def _begun_before(harness, order):
-    """Queue a file while a backlog is uploaded; return how many of the backlog's files were begun before it."""
+    """Queue a file while a backlog is uploaded.
+
+    Returns how many of the backlog's files were begun before it.
+    """
     harness.worker.claimer.order = order
     names = [harness.write(f"{number}.jpg", os.urandom(500)) for number in range(BACKLOG)]
     await harness.queue(*names, backlog=True)

@@ -123,7 +123,7 @@ async def test_transfer_stored_before_last_chunk_sends_no_more(tmp_path):
 
 
 class DirectRemote(FakeRemote):
-    """Takes each file in a single request, unless it is told to look the content up."""
+    """Takes each file in a single request, unless asked to look the content up."""
 
     def session_without_request(self, content, source, session, *, failures, look_up=False):
         return None if look_up else Session(token="", chunk_size=content.size, count=1, single_request=True)

@@ -23,7 +23,10 @@ INOTIFY_LIMITS = Path("/proc/sys/fs/inotify")
 
 @dataclass(kw_only=True, slots=True)
 class _FolderScan:
-    """The directories in a watched folder, the unreadable ones, and the videos that the patterns leave out."""
+    """The result of the scan of a watched folder.
+
+    It has the number of directories, the unreadable ones, and the videos that the patterns leave out.
+    """
 
     count: int = 0
     unreadable: list[str] = field(default_factory=list)
@@ -110,7 +113,10 @@ def _scan(folder: Folder) -> _FolderScan:
 
 
 def check_videos(folder: Folder) -> Finding | None:
-    """Return a note about the videos that the patterns of a folder leave out; None if there are none."""
+    """Return a note about the videos that the patterns of a folder leave out.
+
+    Returns None if there are none.
+    """
     scan = _scan(folder)
     return _videos_left_out(folder, scan.videos) if scan.videos else None
 

@@ -1,4 +1,7 @@
-"""Sends a test message to each target of notifications, and a request to the dead man's switch."""
+"""Tests the notifications.
+
+Sends a test message to each target, and a request to the dead man's switch.
+"""
 
 import socket
 import time

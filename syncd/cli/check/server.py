@@ -89,7 +89,10 @@ def _remote(name: str, settings: Settings) -> Remote:
 
 
 def _unlimited() -> BandwidthLimiter:
-    """Return a limiter without a limit: a timed request has at most the bytes that the limit allows in a second."""
+    """Return a limiter without a limit.
+
+    A limit would make a timed request smaller: it has at most the bytes that the limit allows in a second.
+    """
     return BandwidthLimiter((), clock=time.monotonic, local_time=localtime.now)
 
 

@@ -1,4 +1,4 @@
-"""Summarises a status document in one line, for people and for monitoring programs.
+"""Summarises a status document in one line, for people and monitoring programs.
 
 ``ctl status`` prints :func:`headline` first. ``ctl status --check`` prints :func:`check_line`, whose form and exit
 codes are those of the monitoring plug-ins of Nagios. :mod:`syncd.control.problems` finds the problems.

@@ -179,7 +179,7 @@ def watch(client: ControlClient) -> None:
 @_daemon_command("wait")
 @click.option("--timeout", metavar="TIME", help="Give up after this time, such as 30s; exit code 124.")
 def wait(client: ControlClient, *, timeout: str | None) -> None:
-    """Wait until nothing is left to upload, or until that needs a person."""
+    """Wait until every upload has ended, or until a problem needs a person."""
     module = importlib.import_module("syncd.cli.ctl.wait")
     click.echo(module.wait(client, None if timeout is None else module.parse_timeout(timeout)))
 

@@ -1,4 +1,7 @@
-"""Interprets the options of ``syncd ctl jobs``, ``retry`` and ``cancel`` that need more than a value."""
+"""Interprets the options of commands on jobs that need more than a value.
+
+The commands are ``syncd ctl jobs``, ``retry`` and ``cancel``.
+"""
 
 import os
 import sys
@@ -23,9 +26,9 @@ def target(text: str) -> Target:
 
 
 def watched_folder(client: ControlClient, name: str) -> str:
-    """Return the path of the watched folder that ``name`` names: by its path, or by the last parts of it.
+    """Return the path of the watched folder that ``name`` names.
 
-    Raises :class:`CommandError` if there is none, or more than one.
+    ``name`` is the path, or the last parts of it. Raises :class:`CommandError` if there is none, or more than one.
     """
     folders = client.status()["folders"]
     end = os.sep + os.path.normpath(name)

@@ -35,7 +35,9 @@ def after(text: str, now: datetime) -> datetime:
 
 
 def next_occurrence(text: str, now: datetime) -> datetime:
-    """Return the next moment at which local clocks show ``text``: ``07:00``, or with a date.
+    """Return the next moment at which local clocks show ``text``.
+
+    ``text`` is ``07:00``, or a time with a date.
 
     A time that clocks skip in spring is the moment an hour later on the clock. Of two moments in autumn with the same
     time, the first one after ``now`` counts. Raises :class:`click.BadParameter`.
@@ -56,7 +58,10 @@ def next_occurrence(text: str, now: datetime) -> datetime:
 
 
 def _moments(local: datetime) -> list[datetime]:
-    """Return the moments at which clocks show ``local``, in UTC: two in the hour that comes twice."""
+    """Return the moments at which clocks show ``local``, in UTC.
+
+    There are two in the hour that clocks repeat in autumn.
+    """
     # Not astimezone(): in the hour that is skipped, it swaps the two.
     first, second = (datetime.fromtimestamp(local.replace(fold=fold).timestamp(), UTC) for fold in (0, 1))
     return [first, second] if second > first else [first]  # in the hour that is skipped, the second would be earlier

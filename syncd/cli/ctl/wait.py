@@ -1,6 +1,7 @@
-"""``syncd ctl wait``: waits until nothing is left to upload, or says why that can't happen.
+"""``syncd ctl wait``: waits until every upload has ended.
 
-The daemon's events replace polling. :mod:`syncd.control.problems` decides what needs a person.
+If a problem needs a person first, it says which. The daemon's events replace polling. :mod:`syncd.control.problems`
+decides what needs a person.
 """
 
 import time
@@ -50,7 +51,10 @@ def wait(client: ControlClient, seconds: float | None) -> str:
 
 
 def _is_news(kind: str, event: dict[str, object], document: Status) -> bool:
-    """Return whether an event may end the wait; the counts in ``progress`` alone do not."""
+    """Return whether an event may end the wait.
+
+    The counts in ``progress`` alone do not end it.
+    """
     if kind != "progress":
         return True
     sync = event["sync"]
@@ -58,7 +62,10 @@ def _is_news(kind: str, event: dict[str, object], document: Status) -> bool:
 
 
 def _has_ended(document: Status) -> bool:
-    """Return whether the daemon has settled. Raises :class:`CommandError` if a person has to act first."""
+    """Return whether the daemon has settled.
+
+    Raises :class:`CommandError` if a person has to act first.
+    """
     if document["sync"]["settled"]:
         return True
     if document["state"] in ("stopped", "stopping"):
@@ -87,7 +94,7 @@ def _timed_out(document: Status, seconds: float) -> CommandError:
 
 
 def _left(document: Status) -> str:
-    """Return what is left to do, as a clause."""
+    """Return a clause that describes the remaining work."""
     jobs = document["jobs"]
     if pending := sum(jobs[state] for state in ("queued", "uploading", "waiting")):
         return f"{formatting.count(pending, 'upload')} {'is' if pending == 1 else 'are'} not finished"

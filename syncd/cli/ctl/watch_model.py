@@ -86,7 +86,10 @@ class WatchModel:
         return self.finished / total if total else 1.0
 
     def numbers(self) -> list[str]:
-        """Return short texts: percentage sent, bytes to send, rate, time left, and the count of the uploads."""
+        """Return the numbers of the uploads as short texts.
+
+        They are the percentage sent, the bytes to send, the rate, the time left, and the count of the uploads.
+        """
         if not self.pending:
             return ["nothing to send", f"{size(self.sent)} sent"]
         left = [] if self.left is None else [f"{duration(self.left)} left"]
