@@ -30,6 +30,8 @@ class Scheduler:
         self._owner = owner
         self._failed = failed
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._removed: dict[RemoteWorker, asyncio.Task[None]] = {}
+        """The removed workers that have not ended; :meth:`close` ends those whose removal was cancelled."""
         self._renewal: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -45,13 +47,12 @@ class Scheduler:
 
     async def remove(self, name: str) -> None:
         """Stop a worker at a chunk boundary, or at once if cancelled, and close its remote."""
-        worker, task = self.workers.pop(name), self._tasks.pop(name)
+        worker = self.workers.pop(name)
+        self._removed[worker] = self._tasks.pop(name)
         try:
             await self._end([worker])
         finally:
-            await worker.cancel()
-            await cancel_and_wait(task)
-            await worker.endpoint.remote.close()
+            await self._end_removed(worker)
 
     def wake(self) -> None:
         """Make all workers look for due jobs now."""
@@ -98,6 +99,15 @@ class Scheduler:
         self._tasks.clear()
         for worker in self.workers.values():
             await worker.endpoint.remote.close()
+        for worker in list(self._removed):
+            await self._end_removed(worker)
+
+    async def _end_removed(self, worker: RemoteWorker) -> None:
+        await worker.cancel()
+        if task := self._removed.get(worker):
+            await cancel_and_wait(task)
+        await worker.endpoint.remote.close()
+        self._removed.pop(worker, None)
 
     async def _end(self, workers: list[RemoteWorker]) -> None:
         for worker in workers:

@@ -72,6 +72,32 @@ async def test_scheduler_stop_during_poll_claims_nothing(tmp_path):
 
 
 @in_simulation
+async def test_scheduler_close_ends_worker_whose_removal_was_cancelled(tmp_path):
+    """A shutdown cancels the reload that removes the worker; the remote's connections must not stay open."""
+    async with UploadHarness(tmp_path) as harness:
+        ending, closed = asyncio.Event(), asyncio.Event()
+        cancel = harness.worker.cancel
+
+        async def hang():
+            ending.set()
+            harness.worker.cancel = cancel
+            await asyncio.Event().wait()
+
+        async def close():
+            closed.set()
+
+        harness.worker.cancel = hang
+        harness.worker.endpoint.remote.close = close
+        removal = asyncio.create_task(harness.scheduler.remove("fake"))
+        await ending.wait()
+        removal.cancel()
+        await asyncio.gather(removal, return_exceptions=True)
+        assert not closed.is_set()
+        await harness.scheduler.close()
+        assert closed.is_set()
+
+
+@in_simulation
 async def test_scheduler_removed_worker_ignores_failed_claim(tmp_path):
     async with UploadHarness(tmp_path) as harness:
         claiming, closed, reported = asyncio.Event(), asyncio.Event(), []
