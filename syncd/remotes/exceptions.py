@@ -109,6 +109,12 @@ def refused_certificate(host: str) -> Transient:
     return Transient(problem, advice=advice, scope=Scope.REMOTE)
 
 
+def is_tls_error(error: BaseException) -> bool:
+    """Return whether a request failed because of TLS: the handshake, or the certificate of either side."""
+    kinds = aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError
+    return isinstance(error, kinds) or _refused_handshake(error) is not None
+
+
 def _refused_handshake(error: BaseException) -> ssl.SSLError | None:
     """Return the server's TLS alert if it came after the handshake, as in TLS 1.3.
 

@@ -20,7 +20,7 @@ from syncd.remotes import proxy, tls
 from syncd.remotes.base import Throttle
 from syncd.remotes.bodies import Body
 from syncd.remotes.downloads import DownloadWriter
-from syncd.remotes.exceptions import TRANSPORT_ERRORS, map_transport_error, refused_certificate
+from syncd.remotes.exceptions import TRANSPORT_ERRORS, is_tls_error, map_transport_error, refused_certificate
 from syncd.remotes.idle_timeout import IdleTimeout
 from syncd.remotes.response_failures import failure
 from syncd.remotes.responses import Response
@@ -183,14 +183,16 @@ class Http:
             stale = trace.reused and not trace.answered and lasted < _STALE_CONNECTION_SECONDS
             if may_repeat and stale and isinstance(error, _CONNECTION_CLOSED_ERRORS):
                 raise _StaleConnectionError from None
-            if (
-                not trace.answered
-                and isinstance(error, _CONNECTION_CLOSED_ERRORS)
-                and await self._refuses_certificate(url)
-            ):
-                raise refused_certificate(self._host(url)) from None
+            shown: BaseException = error
+            closed = not trace.answered and isinstance(error, _CONNECTION_CLOSED_ERRORS)
+            if closed and url.scheme == "https" and not is_tls_error(error):
+                again = await self._error_without_body(url)
+                if again is not None and is_tls_error(again):
+                    shown = again
+                elif self._settings.client_cert is not None and isinstance(again, _CONNECTION_CLOSED_ERRORS):
+                    raise refused_certificate(self._host(url)) from None
             mapped = map_transport_error(
-                error, host=self._host(url), timeout=self._settings.timeout, redact=self._redact
+                shown, host=self._host(url), timeout=self._settings.timeout, redact=self._redact
             )
             if payload is not None and mapped.scope is Scope.JOB and lasted >= CUT_OFF_AFTER_SECONDS:
                 raise CutOff(mapped.problem, advice=mapped.advice) from None
@@ -203,14 +205,12 @@ class Http:
         """
         return self._redact(url.host_port_subcomponent or "")
 
-    async def _refuses_certificate(self, url: URL) -> bool:
-        """Send a request without a body; return whether the server closes that connection, too.
+    async def _error_without_body(self, url: URL) -> BaseException | None:
+        """Send a request without a body; return its error, or None.
 
-        A server that rejects the client certificate sends a TLS alert. If the alert arrives while the client is
-        sending, the client sees only a reset.
+        A server that rejects the client certificate sends a TLS alert. If the alert arrives before or while the client
+        is sending, the client sees only a lost connection.
         """
-        if self._settings.client_cert is None or url.scheme != "https":
-            return False
         proxy_url = self._proxy(url)
         try:
             async with (
@@ -224,11 +224,9 @@ class Http:
                     trace_request_ctx=SimpleNamespace(reused=False),
                 ),
             ):
-                return False
-        except _CONNECTION_CLOSED_ERRORS:
-            return True
-        except TRANSPORT_ERRORS:
-            return False
+                return None
+        except TRANSPORT_ERRORS as error:
+            return error
 
     async def _read(
         self, raw: aiohttp.ClientResponse, request_line: str, idle_timeout: IdleTimeout, writer: DownloadWriter | None

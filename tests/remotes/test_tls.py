@@ -10,6 +10,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -165,6 +166,20 @@ async def test_tls_missing_client_certificate_has_advice(make_http, strict, cont
     context.verify_mode = ssl.CERT_REQUIRED
     with pytest.raises(Transient, match="set client_cert"):
         await make_http(strict, ca_file=certificate).post("/image", BODY)
+
+
+@pytest.mark.e2e
+async def test_tls_lost_alert_is_found_by_second_request(make_http, strict, context, certificate, monkeypatch):
+    """aiohttp forgets an alert that arrives before it writes the request."""
+    context.verify_mode = ssl.CERT_REQUIRED
+    http = make_http(strict, ca_file=certificate)
+
+    async def lose(*_: object, **__: object) -> None:
+        raise aiohttp.ClientOSError(None, "Can not write request body")
+
+    monkeypatch.setattr(http._session(), "request", lose)
+    with pytest.raises(Transient, match="set client_cert"):
+        await http.post("/image", BODY)
 
 
 @pytest.mark.e2e
