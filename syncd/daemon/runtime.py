@@ -85,7 +85,7 @@ class Runtime:
         self.limits = config.scheduler
         """The limits in force: those of the configuration, unless the control API has changed them since."""
         self._shared_limiter = ConcurrencyLimiter(self._total_limit())
-        self.job_log = JobLog(each_file=config.logging.each_file)
+        self.job_log = JobLog(each_file=config.logging.each_file, clock=time.monotonic)
         store.changes.subscribe(self.job_log.on_change, order=ListenerOrder.LOG)
         self.sync = SyncTracker(self)
         store.changes.subscribe(self.sync.on_change, order=ListenerOrder.SYNC)

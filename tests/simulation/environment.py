@@ -25,6 +25,7 @@ from syncd.daemon import after_upload as after_upload_module
 from syncd.daemon import daemon as service_module
 from syncd.daemon import folders as folders_module
 from syncd.daemon import runtime as runtime_module
+from syncd.daemon import sync_progress as sync_progress_module
 from syncd.daemon.daemon import Daemon
 from syncd.platform import removal as removal_module
 from syncd.platform.posix import openat, read_lease
@@ -86,6 +87,7 @@ class Environment:
             (service_module, {"time": clocks, "load_again": self._load_again, **_NO_PROCESS}),
             (folders_module, {"FolderWatch": watch}),
             (after_upload_module, {"time": clocks}),
+            (sync_progress_module, {"time": clocks}),
             (
                 removal_module,
                 {"secrets": SimpleNamespace(token_hex=lambda size: incarnation.rng.randbytes(size).hex())},
