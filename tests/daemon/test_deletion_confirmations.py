@@ -19,6 +19,7 @@ import yaml
 
 from syncd.config.load import load
 from syncd.control.service import JobQuery
+from syncd.core.look_ups import BacklogLookUps
 from syncd.core.model import Presence, Proof
 from syncd.daemon.after_upload import AfterUploadTask
 from syncd.daemon.control_service import DaemonControlService
@@ -158,7 +159,13 @@ def manual_sweep(monkeypatch):
     monkeypatch.setattr(AfterUploadTask, "run", never)
 
 
-@pytest.mark.usefixtures("manual_sweep")
+@pytest.fixture
+def no_look_ups(monkeypatch):
+    """Send small files directly, although they are the backlog of a new store: a look-up would begin a session."""
+    monkeypatch.setattr(BacklogLookUps, "next_is_due", lambda _: False)
+
+
+@pytest.mark.usefixtures("manual_sweep", "no_look_ups")
 @pytest.mark.parametrize("group", GROUPS, ids=range(len(GROUPS)))
 async def test_deletion_requires_confirmation_by_server(tmp_path, group):
     published = read_table()

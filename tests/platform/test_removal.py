@@ -468,10 +468,13 @@ OWN_FILES = {
     "platform/posix/openat.py",
     "logs/file.py",
     "preview/cache.py",
+    "receiver/check.py",
+    "receiver/names.py",
     "receiver/staging.py",
     "receiver/stored_files.py",
     "receiver/storage.py",
     "receiver/upload.py",
+    "recovery/backup.py",
     "store/startup.py",
 }
 """Modules that remove or rename other files: state, logs, sockets, partial files and the receiver's files; and the
