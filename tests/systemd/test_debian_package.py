@@ -109,6 +109,24 @@ def test_files_in_inbox_are_uploaded(machine):
     assert '"intact": 3' in report
 
 
+def test_receiver_service_keeps_names(machine):
+    """The service starts in its sandbox, requires its token, and links each file under its name."""
+    machine.write("/etc/syncd/receiver.token", "9f86d081884c7d659a2feaa0c55ad015", 0o600)
+    machine.do("systemctl", "start", "syncd-receiver")
+    assert machine.shown("syncd-receiver", "User") == "syncd-receiver"
+    remote = "{type: multipart, url: 'http://127.0.0.1:4444', token_file: /etc/syncd/receiver.token}"
+    machine.write(
+        "/root/sender.yaml",
+        f"state_dir: /root/sender\nfolders: [{{path: /root/pictures, remote: r}}]\nremotes: {{r: {remote}}}\n",
+        0o600,
+    )
+    machine.do("sh", "-c", "mkdir /root/pictures; head -c 3MiB /dev/urandom > /root/pictures/moon.jpg")
+    machine.do("syncd", "once", "-c", "/root/sender.yaml")
+    machine.do("cmp", "/root/pictures/moon.jpg", "/var/lib/syncd_receiver/names/moon.jpg")
+    machine.do("systemd-analyze", "security", "--threshold=15", "--no-pager", "syncd-receiver")
+    machine.do("systemctl", "stop", "syncd-receiver")
+
+
 def test_sandbox_allows_previews(machine):
     picture = io.BytesIO()
     Image.new("RGB", (1000, 500), "teal").save(picture, "PNG")
@@ -245,9 +263,10 @@ def test_remove_keeps_state_and_purge_keeps_spool(machine):
         machine.do("test", "-s", path)
     machine.do("dpkg", "--purge", "syncd")
     left = machine.do("find", "/", "-xdev", "-name", "syncd*", "-not", "-path", "/proc/*", "-not", "-path", "/root/*")
-    there = [path for path in left.split() if not path.startswith(("/etc/systemd/", "/run/", "/sys/"))]
-    assert there == ["/var/spool/syncd"]
-    machine.do("test", "-s", "/var/spool/syncd/a.jpg")
+    there = {path for path in left.split() if not path.startswith(("/etc/systemd/", "/run/", "/sys/"))}
+    assert there == {"/var/spool/syncd", "/var/lib/syncd_receiver"}
+    for path in "/var/spool/syncd/a.jpg", "/var/lib/syncd_receiver/names/moon.jpg":
+        machine.do("test", "-s", path)
     assert machine.run("id", "syncd").returncode == 1
 
 
@@ -286,7 +305,7 @@ def test_upgrade_migrates_earlier_store_schema(machine, ports):
     machine.do("/usr/lib/syncd/bin/python3", "-c", once, "once", "-c", CONFIG, user="syncd", **old)
     before = machine.do("find", "/var/lib/syncd", "-name", "*.db*").split()
     assert before == ["/var/lib/syncd/syncd.db"]
-    write_config(machine, ports)
+    write_config(machine, ports, logging={"each_file": True})
     machine.do("systemctl", "start", "syncd")
     drop(machine, "now.jpg")
     machine.until_done("then.jpg", "now.jpg")
