@@ -76,11 +76,10 @@ async def test_hanging_targets_delay_no_upload_and_no_shutdown(notified, server,
         (notified.inbox / f"{number}.jpg").write_bytes(random_bytes(1000, number))
     await notified.wait_for_counts(done=10)
     assert len(server.paths) == 2  # the ping and the message still wait for their answers
-    before = time.monotonic()
-    await notified.stop()
-    assert time.monotonic() - before < 5
+    async with asyncio.timeout(30):  # half the time that a delivery may take
+        await notified.stop()
     watching.cancel()
-    assert max(pauses) < 5  # everything that uploads runs in the event loop
+    assert max(pauses) < 30  # everything that uploads runs in the event loop
 
 
 async def test_failing_target_is_retried_until_delivered(notified, server):

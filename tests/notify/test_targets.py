@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -109,6 +108,21 @@ async def test_command_that_reads_no_input_delivers():
     await python("pass").send(Message(event=Event.TEST, title="t", body="x" * 100_000))
 
 
+async def test_command_that_ended_before_it_got_its_input_delivers(monkeypatch):
+    """uvloop refuses to write to a pipe that it has closed."""
+    create = asyncio.create_subprocess_exec
+
+    async def create_and_wait(*arguments, **options):
+        process = await create(*arguments, **options)
+        await process.wait()
+        process.stdin.transport.abort()
+        await asyncio.sleep(0.01)
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", create_and_wait)
+    await python("pass").send(MESSAGE)
+
+
 async def test_command_exit_code_is_failure():
     with pytest.raises(DeliveryError, match=r"^ended with code 3$"):
         await python("raise SystemExit(3)").send(MESSAGE)
@@ -138,11 +152,26 @@ async def test_cancelled_delivery_leaves_no_process(tmp_path):
     hanging = python(f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(600)")
     sending = asyncio.create_task(hanging.send(MESSAGE))
     await wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
-    started = time.monotonic()
+    sending.cancel()
+    async with asyncio.timeout(delivery.TIMEOUT_SECONDS / 2):  # it does not wait for the program's own end
+        await asyncio.gather(sending, return_exceptions=True)
+    assert not _runs(int((tmp_path / "pid").read_text()))
+
+
+async def test_delivery_cancelled_during_start_leaves_no_process(monkeypatch):
+    create, started = asyncio.create_subprocess_exec, []
+
+    async def create_slowly(*arguments, **options):
+        started.append(await create(*arguments, **options))
+        await asyncio.sleep(0.1)
+        return started[0]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", create_slowly)
+    sending = asyncio.create_task(python("import time; time.sleep(600)").send(MESSAGE))
+    await wait_until(lambda: started)
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
-    assert time.monotonic() - started < 5
-    assert not _runs(int((tmp_path / "pid").read_text()))
+    assert not _runs(started[0].pid)
 
 
 def _runs(pid):
