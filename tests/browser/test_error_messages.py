@@ -86,12 +86,12 @@ async def test_missing_previews_log_no_console_error(daemon, open_page, make_pho
     (daemon.inbox / "gone.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     daemon.start()
     daemon.wait_for_counts(done=8)
+    for name in ("gone.jpg", "gone.txt", "gone.svg"):
+        (daemon.inbox / name).unlink()
     page = await open_page(at="settings")
     logged, failed = [], []
     page.on("console", lambda message: logged.append(message.text))
     page.on("response", lambda response: failed.append(response.url) if response.status >= 400 else None)
-    for name in ("gone.jpg", "gone.txt", "gone.svg"):
-        (daemon.inbox / name).unlink()
     home = page.url.split("#")[0]
     for view in ("", "gallery"):
         await page.goto(f"{home}#/{view}")
