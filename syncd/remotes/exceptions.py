@@ -110,7 +110,10 @@ def refused_certificate(host: str) -> Transient:
 
 
 def is_tls_error(error: BaseException) -> bool:
-    """Return whether a request failed because of TLS: the handshake, or the certificate of either side."""
+    """Return whether a request failed because of TLS.
+
+    That is the handshake, or the certificate of either side.
+    """
     kinds = aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError
     return isinstance(error, kinds) or _refused_handshake(error) is not None
 

@@ -161,7 +161,10 @@ def manual_sweep(monkeypatch):
 
 @pytest.fixture
 def no_look_ups(monkeypatch):
-    """Send small files directly, although they are the backlog of a new store: a look-up would begin a session."""
+    """Send small files directly.
+
+    They are the backlog of a new store, and a look-up would begin a session.
+    """
     monkeypatch.setattr(BacklogLookUps, "next_is_due", lambda _: False)
 
 

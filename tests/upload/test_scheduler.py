@@ -73,7 +73,10 @@ async def test_scheduler_stop_during_poll_claims_nothing(tmp_path):
 
 @in_simulation
 async def test_scheduler_close_ends_worker_whose_removal_was_cancelled(tmp_path):
-    """A shutdown cancels the reload that removes the worker; the remote's connections must not stay open."""
+    """A shutdown can cancel the reload that removes the worker.
+
+    The remote's connections must not stay open.
+    """
     async with UploadHarness(tmp_path) as harness:
         ending, closed = asyncio.Event(), asyncio.Event()
         cancel = harness.worker.cancel

@@ -55,10 +55,9 @@ def descriptors():
 
 
 @pytest.fixture(autouse=True)
-def no_descriptor_leaks():
-    before = len(descriptors())
+def no_descriptor_leaks(tmp_path):
     yield
-    assert len(descriptors()) <= before
+    assert [target for target in targets(descriptors()) if target.startswith(str(tmp_path))] == []
 
 
 @pytest.fixture
