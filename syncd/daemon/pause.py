@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from syncd.asyncio_tools import wait_for_event
 from syncd.daemon.after_upload import AfterUploadTask
 from syncd.daemon.runtime import PAUSED_SETTING, RESUMED, Runtime
 
@@ -69,9 +70,7 @@ class Pause:
             if self.until is None:
                 await self._changed.wait()
             elif (left := (self.until - self._now()).total_seconds()) > 0:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(min(left, CLOCK_CHECK_INTERVAL_SECONDS)):
-                        await self._changed.wait()
+                await wait_for_event(self._changed, min(left, CLOCK_CHECK_INTERVAL_SECONDS))
             else:
                 async with self._lock:
                     if self._has_passed():  # the user may have changed the end during the wait
